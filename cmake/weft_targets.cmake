@@ -1,0 +1,65 @@
+# What every target of weft shares: the language level, the warnings, the sanitizers, where the
+# binaries go.
+include(GNUInstallDirs)
+
+if(PROJECT_IS_TOP_LEVEL)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+  endif()
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+  set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+  set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+endif()
+
+# weft_configure(target): language level, warnings and sanitizers of our own code. Private, but for
+# the language level, so that users keep their own warnings.
+function(weft_configure target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  if(PROJECT_IS_TOP_LEVEL)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                             -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+  endif()
+  if(WEFT_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer
+                                            -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${WEFT_SANITIZE})
+  endif()
+endfunction()
+
+# weft_add_library(NAME SOURCES file... [DEPENDS target...]): the library weft::NAME with its public
+# headers in NAME/include.
+function(weft_add_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(weft_${name} ${arg_SOURCES})
+  add_library(weft::${name} ALIAS weft_${name})
+  set_target_properties(weft_${name} PROPERTIES EXPORT_NAME ${name} VERSION ${PROJECT_VERSION}
+                                                SOVERSION 0)
+  target_include_directories(weft_${name}
+    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
+           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
+  target_link_libraries(weft_${name} PUBLIC ${arg_DEPENDS})
+  weft_configure(weft_${name})
+endfunction()
+
+# weft_add_program(NAME SOURCES file... [DEPENDS target...]): the executable bin/NAME.
+function(weft_add_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_DEPENDS})
+  weft_configure(${name})
+endfunction()
+
+# weft_add_test(NAME SOURCES file... [DEPENDS target...] [PROGRAMS target...]): a GoogleTest suite,
+# registered case by case. PROGRAMS are executables that the cases start.
+function(weft_add_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PROGRAMS" ${ARGN})
+  weft_add_program(${name} SOURCES ${arg_SOURCES} DEPENDS ${arg_DEPENDS} GTest::gtest_main)
+  if(arg_PROGRAMS)
+    add_dependencies(${name} ${arg_PROGRAMS})
+  endif()
+  target_compile_definitions(${name} PRIVATE WEFT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+endfunction()
