@@ -1,0 +1,14 @@
+// The atomic type of weft's core.
+//
+// Every atomic that two threads of the core share is a weft::detail::atomic, so that a build that
+// checks interleavings can put one in its place whose every access a seeded scheduler orders.
+#pragma once
+
+#include <atomic>
+
+namespace weft::detail {
+
+template <class T>
+using atomic = std::atomic<T>;
+
+}  // namespace weft::detail

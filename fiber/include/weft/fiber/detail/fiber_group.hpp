@@ -1,0 +1,47 @@
+// Fibers that somebody has to wait for before leaving: a list in their control blocks. Not for
+// users.
+//
+// The owner must see it empty before it goes.
+// Threads: the worker only.
+#pragma once
+
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/fiber.hpp>
+
+namespace weft::detail {
+
+class fiber_group {
+public:
+  fiber_group() = default;
+  fiber_group(const fiber_group&) = delete;
+  fiber_group& operator=(const fiber_group&) = delete;
+  ~fiber_group();
+
+  // Spawns a fiber into the group, without a handle. Errors as weft::spawn().
+  template <class Function>
+  void spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
+    control_block* const block = spawn_in(this, options, std::forward<Function>(function), ec);
+    if (block != nullptr) detach_fiber(*block);
+  }
+
+  std::size_t size() const noexcept { return size_; }
+
+  void cancel_all() noexcept;
+  // Waits until the last fiber has ended; false when `deadline` passed or the caller was cancelled
+  // first.
+  bool wait_empty(deadline_clock::time_point deadline, cancellation mode);
+
+  void add(control_block& block) noexcept;
+  void remove(control_block& block) noexcept;
+
+private:
+  control_block* first_ = nullptr;
+  std::size_t size_ = 0;
+  wait_queue waiting_;
+};
+
+}  // namespace weft::detail

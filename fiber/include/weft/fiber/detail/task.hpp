@@ -1,0 +1,78 @@
+// What a fiber runs and what came of it, behind one type for the scheduler. Not for users.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <weft/fiber/error.hpp>
+
+namespace weft::detail {
+
+// Runs once, on its fiber, and then keeps the outcome until the last handle is gone.
+class task_base {
+public:
+  task_base() = default;
+  task_base(const task_base&) = delete;
+  task_base& operator=(const task_base&) = delete;
+  virtual ~task_base() = default;
+
+  // Calls the function, keeps what it returns or throws, and destroys it: on the fiber, so that
+  // what it has captured may wait.
+  virtual void run() noexcept = 0;
+  // Instead of run(), for a fiber cancelled before it started.
+  virtual void abandon() noexcept = 0;
+
+  std::exception_ptr failure;
+  bool retrieved = false;  // somebody has seen `failure`
+};
+
+template <class T>
+class task_result : public task_base {
+public:
+  // void becomes monostate and T& a pointer, so that one optional holds them all.
+  using stored = std::conditional_t<
+      std::is_void_v<T>, std::monostate,
+      std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_cv_t<T>>>;
+
+  std::optional<stored> value;
+};
+
+template <class Function>
+class task final : public task_result<std::invoke_result_t<Function>> {
+public:
+  template <class F>
+  explicit task(F&& function) : function_(std::in_place, std::forward<F>(function)) {}
+
+  void run() noexcept override {
+    using result = std::invoke_result_t<Function>;
+    try {
+      if constexpr (std::is_void_v<result>) {
+        std::invoke(std::move(*function_));
+        this->value.emplace();
+      } else if constexpr (std::is_reference_v<result>) {
+        this->value.emplace(&std::invoke(std::move(*function_)));
+      } else {
+        this->value.emplace(std::invoke(std::move(*function_)));
+      }
+    } catch (...) {
+      this->failure = std::current_exception();
+    }
+    function_.reset();
+  }
+
+  void abandon() noexcept override {
+    this->failure = std::make_exception_ptr(
+        std::system_error(make_error_code(errc::cancelled), "fiber cancelled before it started"));
+    function_.reset();
+  }
+
+private:
+  std::optional<Function> function_;
+};
+
+}  // namespace weft::detail

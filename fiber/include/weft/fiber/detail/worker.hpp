@@ -1,0 +1,19 @@
+// How a library above fiber/ puts its own driver under the worker it runs on. Not for users.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include <weft/fiber/driver.hpp>
+
+namespace weft::detail {
+
+// Makes the running worker poll `replacement` from now on, until its runtime is destroyed. The
+// driver before it is never polled again.
+void install_driver(std::unique_ptr<driver> replacement) noexcept;
+
+// Ends the process for a bug in the program that uses weft: writes one line, `what` and the name of
+// the running fiber, to the diagnostics sink, and aborts.
+[[noreturn]] void misuse(std::string_view what) noexcept;
+
+}  // namespace weft::detail

@@ -1,0 +1,190 @@
+// A handle to a fiber: a function that runs beside others on one thread and parks where a thread
+// would block.
+//
+// The destructor cancels the fiber and WAITS for its end; detach() gives that up.
+// Threads: only fibers of the runtime that spawned it may use a handle; once the fiber has ended
+// the handle may outlive the runtime.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <weft/fiber/detail/task.hpp>
+
+namespace weft {
+
+namespace detail {
+struct control_block;
+class fiber_group;
+}  // namespace detail
+
+/// Identifies a fiber among all that the process has ever run; 0 is no fiber.
+enum class fiber_id : std::uint64_t {};
+
+/// How to spawn a fiber.
+struct spawn_options {
+  /// For dumps, diagnostics and debuggers; "fiber ID" if empty.
+  std::string_view name = {};
+  /// Bytes of address space of its stack, the guard page included; rounded up to a power of two, at
+  /// least 16 KiB. 0 takes the default of the runtime. Memory is used as far as it is touched.
+  std::size_t stack_size = 0;
+  /// Where it was spawned.
+  std::source_location location = std::source_location::current();
+};
+
+/// The part of a handle that does not depend on what the fiber returns.
+class any_fiber {
+public:
+  any_fiber() noexcept = default;
+
+  any_fiber(any_fiber&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+
+  /// Cancels and joins the fiber held before, as the destructor does.
+  any_fiber& operator=(any_fiber&& other) noexcept;
+  /// Cancels the fiber, if it has not ended, and waits for its end; a cancelled caller waits too.
+  ~any_fiber();
+
+  /// Whether the handle stands for a fiber: not default constructed, moved from or detached.
+  bool joinable() const noexcept { return block_ != nullptr; }
+
+  explicit operator bool() const noexcept { return joinable(); }
+
+  /// Waits for the end of the fiber. What came of it, its own failure too, is in result().
+  ///
+  /// Waits:  for the fiber to end; never once it has.
+  /// Ends:   when the caller is cancelled.
+  /// Errors: errc::cancelled; std::errc::invalid_argument for a handle that is not joinable,
+  ///         std::errc::resource_deadlock_would_occur for joining oneself.
+  void join(std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  void join();
+
+  /// Lets the fiber run on without a handle: from now on a child of the runtime, which cancels it
+  /// at shutdown. The handle is empty afterwards.
+  void detach() noexcept;
+
+  /// Asks the fiber to end: from now on every wait of it fails with errc::cancelled, the one under
+  /// way too. A fiber that has not started never runs. Asking again changes nothing.
+  void request_cancel() noexcept;
+
+  /// Whether the fiber has ended; true for an empty handle.
+  bool done() const noexcept;
+  fiber_id get_id() const noexcept;
+  std::string name() const;
+
+protected:
+  explicit any_fiber(detail::control_block* block) noexcept : block_(block) {}
+
+  // Throws what came of the fiber if that was no value, or an error if it has not ended.
+  void require_value() const;
+  detail::task_base& task() const noexcept;
+
+private:
+  void reset() noexcept;
+
+  detail::control_block* block_ = nullptr;
+};
+
+/// A handle to a fiber whose function returns a T.
+template <class T = void>
+class [[nodiscard]] fiber : public any_fiber {
+public:
+  fiber() noexcept = default;
+
+  /// Returns what the function returned.
+  ///
+  /// Errors: whatever the function threw; std::errc::operation_in_progress before the fiber has
+  ///         ended; std::errc::invalid_argument for an empty handle. Never waits: join() does.
+  std::add_lvalue_reference_t<T> result() & {
+    require_value();
+    if constexpr (!std::is_void_v<T>) {
+      auto& value = *static_cast<detail::task_result<T>&>(task()).value;
+      if constexpr (std::is_reference_v<T>) {
+        return *value;
+      } else {
+        return value;
+      }
+    }
+  }
+
+  T result() && {
+    if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
+      return result();
+    } else {
+      return std::move(result());
+    }
+  }
+
+private:
+  template <class Function>
+  friend auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
+      -> fiber<std::invoke_result_t<std::decay_t<Function>>>;
+
+  explicit fiber(detail::control_block* block) noexcept : any_fiber(block) {}
+};
+
+namespace detail {
+
+// A control block with a stack reserved, or null and `ec` set. Becomes a fiber by start().
+control_block* reserve_fiber(const spawn_options& options, fiber_group* group, std::error_code& ec);
+// Room for a task of this size, in the block if it fits.
+void* task_storage(control_block& block, std::size_t size, std::size_t alignment);
+void start_fiber(control_block& block, task_base& task) noexcept;
+void abandon_fiber(control_block& block) noexcept;
+// Gives up the handle's part of a started fiber.
+void detach_fiber(control_block& block) noexcept;
+// Throws std::system_error for a failed reserve_fiber(), with what to do about it.
+[[noreturn]] void throw_spawn_error(std::error_code ec);
+
+template <class Function>
+control_block* spawn_in(fiber_group* group, const spawn_options& options, Function&& function,
+                        std::error_code& ec) {
+  using task_type = task<std::decay_t<Function>>;
+  control_block* const block = reserve_fiber(options, group, ec);
+  if (block == nullptr) return nullptr;
+  try {
+    void* const place = task_storage(*block, sizeof(task_type), alignof(task_type));
+    start_fiber(*block, *::new (place) task_type(std::forward<Function>(function)));
+  } catch (...) {
+    abandon_fiber(*block);
+    throw;
+  }
+  return block;
+}
+
+}  // namespace detail
+
+/// Spawns a fiber on this worker that calls `function()`. It runs once the caller parks or yields.
+///
+/// Errors: std::errc::not_enough_memory when no stack is to be had (memory, or vm.max_map_count
+/// where
+///         guard pages need mappings), std::errc::invalid_argument for a stack size over 1 GiB.
+template <class Function>
+auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
+    -> fiber<std::invoke_result_t<std::decay_t<Function>>> {
+  using result = std::invoke_result_t<std::decay_t<Function>>;
+  return fiber<result>{detail::spawn_in(nullptr, options, std::forward<Function>(function), ec)};
+}
+
+/// The same; throws std::system_error where the overload above sets `ec`.
+template <class Function>
+auto spawn(const spawn_options& options, Function&& function) {
+  std::error_code ec;
+  auto handle = spawn(options, std::forward<Function>(function), ec);
+  if (ec) detail::throw_spawn_error(ec);
+  return handle;
+}
+
+/// The same with the default options.
+template <class Function>
+auto spawn(Function&& function, std::source_location location = std::source_location::current()) {
+  return spawn(spawn_options{.location = location}, std::forward<Function>(function));
+}
+
+}  // namespace weft

@@ -1,0 +1,112 @@
+// The runtime: the worker that runs fibers, on the thread that calls run().
+//
+// Several runtimes may exist at once, each on a thread of its own, and one after the other.
+// Threads: request_stop() from any thread and from signal handlers; the rest by the owning thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <weft/fiber/detail/task.hpp>
+
+namespace weft {
+
+/// How the stacks of fibers are kept from growing into each other.
+enum class stack_guard {
+  /// MADV_GUARD_INSTALL, which needs Linux 6.13 and costs no mapping; below it, page_protection.
+  automatic,
+  /// A page without access below each stack, by mprotect(2). Each stack then takes two of the
+  /// vm.max_map_count mappings of the process (65,530 by default): 32,000 fibers at most.
+  page_protection,
+  /// One such page below each group of 16 stacks: 500,000 fibers by default, and a fiber that
+  /// overflows may damage its neighbour unnoticed.
+  groups,
+};
+
+struct runtime_options {
+  /// Bytes of address space of a fiber's stack unless its spawn_options say otherwise; memory is
+  /// used as far as it is touched. Rounded up to a power of two, at least 16 KiB.
+  std::size_t stack_size = 256 * 1024;
+  stack_guard guard = stack_guard::automatic;
+};
+
+class runtime {
+public:
+  /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB.
+  explicit runtime(runtime_options options = {});
+  runtime(const runtime&) = delete;
+  runtime& operator=(const runtime&) = delete;
+  ~runtime();
+
+  /// Runs `main_function` as the main fiber, on the stack of the calling thread, and returns what
+  /// it returns or throws what it throws. Then the fibers that are still there are cancelled and
+  /// waited for; one that goes on for 5 s ends the process with its name. May be called again.
+  template <class Function>
+  std::invoke_result_t<Function> run(Function&& main_function) {
+    detail::task<std::decay_t<Function>> task{std::forward<Function>(main_function)};
+    run_main(task);
+    if (task.failure) std::rethrow_exception(task.failure);
+    if constexpr (!std::is_void_v<std::invoke_result_t<Function>>) {
+      if constexpr (std::is_reference_v<std::invoke_result_t<Function>>) {
+        return **task.value;
+      } else {
+        return std::move(*task.value);
+      }
+    }
+  }
+
+  /// Cancels the main fiber of the run under way, or else of the next one: its waits fail with
+  /// errc::cancelled.
+  void request_stop() noexcept;
+
+private:
+  void run_main(detail::task_base& main_task);
+
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+namespace detail {
+
+// Makes SIGINT and SIGTERM stop `target` while it exists. After the first signal the next one acts
+// as if we were not there.
+class stop_on_signal {
+public:
+  explicit stop_on_signal(runtime& target);
+  stop_on_signal(const stop_on_signal&) = delete;
+  stop_on_signal& operator=(const stop_on_signal&) = delete;
+  ~stop_on_signal();
+
+  // Ends the process by the signal that came, if one came; for a main that ended because of it.
+  void reraise() const noexcept;
+
+private:
+  bool installed_ = false;
+};
+
+bool is_cancellation(const std::exception_ptr& failure) noexcept;
+
+}  // namespace detail
+
+/// Runs `main_function` as the main fiber of a new runtime and returns what it returns.
+///
+/// The first SIGINT (Ctrl-C) or SIGTERM cancels the main fiber; the second ends the process at
+/// once. If the main function ends by that cancellation, the fibers are unwound and the process
+/// then ends by the signal, as its parent expects. A signal that was ignored stays ignored.
+template <class Function>
+std::invoke_result_t<Function> run(Function&& main_function, runtime_options options = {}) {
+  runtime instance{options};
+  const detail::stop_on_signal signals{instance};
+  try {
+    return instance.run(std::forward<Function>(main_function));
+  } catch (...) {
+    if (detail::is_cancellation(std::current_exception())) signals.reraise();
+    throw;
+  }
+}
+
+}  // namespace weft

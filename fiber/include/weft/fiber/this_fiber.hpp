@@ -1,0 +1,39 @@
+// The running fiber: give way, sleep, say who it is.
+//
+// Threads: on a thread that runs no fibers, yield and the sleeps act on the thread, get_id() is 0
+// and name() is empty.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <system_error>
+
+#include <weft/fiber/fiber.hpp>
+
+namespace weft::this_fiber {
+
+/// Lets the other fibers that are ready run first. Not a cancellation point.
+void yield() noexcept;
+
+/// Sleeps until `deadline`, rounded up to the next millisecond; one in the past only yields.
+///
+/// Waits:  for the deadline.
+/// Ends:   when the fiber is cancelled.
+/// Errors: errc::cancelled.
+void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec);
+/// The same; throws std::system_error where the overload above sets `ec`.
+void sleep_until(std::chrono::steady_clock::time_point deadline);
+
+/// Sleeps for `duration`, as sleep_until() does; zero or less only yields.
+void sleep_for(std::chrono::nanoseconds duration, std::error_code& ec);
+/// The same; throws std::system_error where the overload above sets `ec`.
+void sleep_for(std::chrono::nanoseconds duration);
+
+/// Returns the id of the running fiber.
+fiber_id get_id() noexcept;
+/// Returns the name of the running fiber, "fiber ID" if it was given none.
+std::string name();
+/// Whether the running fiber has been asked to end.
+bool cancel_requested() noexcept;
+
+}  // namespace weft::this_fiber

@@ -1,0 +1,56 @@
+// The machine context by Boost.Context's fcontext: portable, and what the sanitizer builds use.
+//
+// It saves MXCSR and the x87 control word itself and, from Boost 1.88 on, the exception globals.
+#pragma once
+
+#include <cfenv>
+#include <cstddef>
+
+#include <boost/context/detail/fcontext.hpp>
+#include <boost/version.hpp>
+
+namespace weft::detail {
+
+inline constexpr bool context_saves_exceptions = BOOST_VERSION >= 108800;
+
+using context_entry = void (*)();
+
+struct machine_context {
+  boost::context::detail::fcontext_t handle = nullptr;
+  context_entry entry = nullptr;            // until it has started
+  machine_context* started_from = nullptr;  // who switched to it for the first time
+  std::fenv_t floating_point{};             // of the spawner
+};
+
+// Keeps the floating-point control of the running code in `context`.
+inline void read_floating_point_control(machine_context& context) noexcept {
+  std::fegetenv(&context.floating_point);
+}
+
+// Gives the running code the floating-point control that `context` keeps.
+inline void load_floating_point_control(const machine_context& context) noexcept {
+  std::fesetenv(&context.floating_point);
+}
+
+inline void start_context(machine_context& context, std::byte* top, std::size_t size,
+                          context_entry entry) noexcept {
+  context.entry = entry;
+  context.started_from = nullptr;
+  context.handle = boost::context::detail::make_fcontext(
+      top, size, [](boost::context::detail::transfer_t transfer) {
+        auto& self = *static_cast<machine_context*>(transfer.data);
+        self.started_from->handle = transfer.fctx;
+        self.entry();
+      });
+}
+
+// A jump hands the context it came from to the side that arrives, which stores it where the data
+// pointer says.
+inline void switch_context(machine_context& from, machine_context& to) noexcept {
+  const bool starts = to.entry != nullptr && to.started_from == nullptr;
+  if (starts) to.started_from = &from;
+  const auto transfer = boost::context::detail::jump_fcontext(to.handle, starts ? &to : &from);
+  static_cast<machine_context*>(transfer.data)->handle = transfer.fctx;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,108 @@
+// What the sanitizers must be told when a thread changes stacks; empty without them.
+//
+// AddressSanitizer keeps a fake stack and the bounds of the real one, ThreadSanitizer a shadow
+// state of its own, for every stack (sanitizer/common_interface_defs.h,
+// sanitizer/tsan_interface.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_TSAN 1
+#endif
+#endif
+
+#ifdef WEFT_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef WEFT_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace weft::detail {
+
+// Instrumented frames are larger: stacks are enlarged by this power of two.
+#if defined(WEFT_ASAN)
+inline constexpr std::uint8_t stack_enlargement_log2 = 2;
+#elif defined(WEFT_TSAN)
+inline constexpr std::uint8_t stack_enlargement_log2 = 1;
+#else
+inline constexpr std::uint8_t stack_enlargement_log2 = 0;
+#endif
+
+// One for each stack that fibers run on, the thread's own included.
+struct sanitizer_context {
+#ifdef WEFT_ASAN
+  void* fake_stack = nullptr;
+  const void* bottom = nullptr;
+  std::size_t size = 0;
+#endif
+#ifdef WEFT_TSAN
+  void* fiber = nullptr;
+#endif
+
+  // For the stack of the calling thread.
+  void adopt_thread([[maybe_unused]] const void* stack_bottom,
+                    [[maybe_unused]] std::size_t stack_size) noexcept {
+#ifdef WEFT_ASAN
+    bottom = stack_bottom;
+    size = stack_size;
+#endif
+#ifdef WEFT_TSAN
+    fiber = __tsan_get_current_fiber();
+#endif
+  }
+
+  // For a stack that a fiber is about to start on; what ran there before may have left notes.
+  void prepare([[maybe_unused]] const void* stack_bottom,
+               [[maybe_unused]] std::size_t stack_size) noexcept {
+#ifdef WEFT_ASAN
+    bottom = stack_bottom;
+    size = stack_size;
+    fake_stack = nullptr;
+    __asan_unpoison_memory_region(stack_bottom, stack_size);
+#endif
+#ifdef WEFT_TSAN
+    if (fiber == nullptr) fiber = __tsan_create_fiber(0);
+#endif
+  }
+
+  void destroy() noexcept {
+#ifdef WEFT_TSAN
+    if (fiber != nullptr) __tsan_destroy_fiber(fiber);
+    fiber = nullptr;
+#endif
+  }
+};
+
+// Before the switch; `from` is null when its stack will never be returned to.
+inline void sanitizer_leave([[maybe_unused]] sanitizer_context* from,
+                            [[maybe_unused]] sanitizer_context& to) noexcept {
+#ifdef WEFT_ASAN
+  __sanitizer_start_switch_fiber(from != nullptr ? &from->fake_stack : nullptr, to.bottom, to.size);
+#endif
+#ifdef WEFT_TSAN
+  __tsan_switch_to_fiber(to.fiber, 0);
+#endif
+}
+
+// First thing after the switch, on the stack of `self`.
+inline void sanitizer_arrive([[maybe_unused]] sanitizer_context& self) noexcept {
+#ifdef WEFT_ASAN
+  __sanitizer_finish_switch_fiber(self.fake_stack, nullptr, nullptr);
+#endif
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,182 @@
+#include <algorithm>
+#include <new>
+#include <system_error>
+
+#include <weft/fiber/detail/worker.hpp>
+#include <weft/fiber/diagnostics.hpp>
+#include <weft/fiber/error.hpp>
+#include <weft/fiber/fiber.hpp>
+#include <weft/fiber/runtime.hpp>
+
+#include "control_block.hpp"
+#include "scheduler.hpp"
+
+namespace weft {
+namespace detail {
+namespace {
+
+std::string describe(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "of a type that is no std::exception";
+  }
+}
+
+void report_unseen_failure(const control_block& block) {
+  const task_base& task = *block.task;
+  if (!task.failure || task.retrieved) return;
+  if (block.cancel_requested && is_cancellation(task.failure)) return;
+  diagnose("fiber \"" + block.display_name() +
+           "\" ended by an exception that was never retrieved: " + describe(task.failure));
+}
+
+}  // namespace
+
+std::string control_block::display_name() const {
+  return name.empty() ? "fiber " + std::to_string(static_cast<std::uint64_t>(id)) : name;
+}
+
+bool is_cancellation(const std::exception_ptr& failure) noexcept {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::system_error& error) {
+    return error.code() == errc::cancelled;
+  } catch (...) {
+    return false;
+  }
+}
+
+void release_reference(control_block& block) noexcept {
+  if (--block.references != 0) return;
+  report_unseen_failure(block);
+  task_base* const task = block.task;
+  void* const place = dynamic_cast<void*>(task);
+  task->~task_base();
+  if (block.heap_task_alignment != 0) {
+    ::operator delete(place, std::align_val_t{block.heap_task_alignment});
+  }
+  block.home->free(block);
+}
+
+control_block* reserve_fiber(const spawn_options& options, fiber_group* group,
+                             std::error_code& ec) {
+  return require_scheduler().reserve(options, group, ec);
+}
+
+void* task_storage(control_block& block, std::size_t size, std::size_t alignment) {
+  block.heap_task_alignment = 0;
+  if (size <= inline_task_size && alignment <= 16) return block.task_space;
+  void* const place = ::operator new(size, std::align_val_t{std::max<std::size_t>(alignment, 16)});
+  block.heap_task_alignment = static_cast<std::uint32_t>(std::max<std::size_t>(alignment, 16));
+  return place;
+}
+
+void start_fiber(control_block& block, task_base& task) noexcept {
+  block.owner->start(block, task);
+}
+
+void abandon_fiber(control_block& block) noexcept { block.owner->abandon(block); }
+
+void detach_fiber(control_block& block) noexcept {
+  block.detached = true;
+  release_reference(block);
+}
+
+void throw_spawn_error(std::error_code ec) {
+  if (ec == std::errc::invalid_argument) {
+    throw std::system_error(ec, "weft::spawn: a stack may have at most 1 GiB");
+  }
+  throw std::system_error(ec, "weft::spawn: no stack for another fiber; raise the memory limit, or "
+                              "vm.max_map_count where guard pages take mappings");
+}
+
+}  // namespace detail
+
+using detail::control_block;
+
+any_fiber& any_fiber::operator=(any_fiber&& other) noexcept {
+  if (this != &other) {
+    reset();
+    block_ = std::exchange(other.block_, nullptr);
+  }
+  return *this;
+}
+
+any_fiber::~any_fiber() { reset(); }
+
+void any_fiber::reset() noexcept {
+  if (block_ == nullptr) return;
+  if (!done()) {
+    request_cancel();
+    if (detail::require_scheduler().current().id == block_->id) {
+      detail::misuse("a fiber destroyed its own handle, which would wait for itself");
+    }
+    while (!done()) {
+      detail::wait(block_->joiners, detail::no_deadline, detail::cancellation::ignored);
+    }
+  }
+  detail::release_reference(*std::exchange(block_, nullptr));
+}
+
+void any_fiber::join(std::error_code& ec) {
+  ec.clear();
+  if (block_ == nullptr) {
+    ec = std::make_error_code(std::errc::invalid_argument);
+    return;
+  }
+  if (done()) return;
+  if (detail::require_scheduler().current().id == block_->id) {
+    ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
+    return;
+  }
+  while (!done()) {
+    if (detail::wait(block_->joiners) == detail::wake_reason::cancelled) {
+      ec = errc::cancelled;
+      return;
+    }
+  }
+}
+
+void any_fiber::join() {
+  std::error_code ec;
+  join(ec);
+  if (ec) throw std::system_error(ec, "fiber::join");
+}
+
+void any_fiber::detach() noexcept {
+  if (block_ != nullptr) detail::detach_fiber(*std::exchange(block_, nullptr));
+}
+
+void any_fiber::request_cancel() noexcept {
+  if (block_ != nullptr && !done()) block_->owner->cancel(*block_);
+}
+
+bool any_fiber::done() const noexcept {
+  return block_ == nullptr || block_->status == detail::fiber_status::done;
+}
+
+fiber_id any_fiber::get_id() const noexcept { return block_ != nullptr ? block_->id : fiber_id{}; }
+
+std::string any_fiber::name() const { return block_ != nullptr ? block_->display_name() : ""; }
+
+void any_fiber::require_value() const {
+  if (block_ == nullptr) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "fiber::result of an empty handle");
+  }
+  if (!done()) {
+    throw std::system_error(std::make_error_code(std::errc::operation_in_progress),
+                            "fiber::result before the fiber has ended; join it first");
+  }
+  if (block_->task->failure) {
+    block_->task->retrieved = true;
+    std::rethrow_exception(block_->task->failure);
+  }
+}
+
+detail::task_base& any_fiber::task() const noexcept { return *block_->task; }
+
+}  // namespace weft

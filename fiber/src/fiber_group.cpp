@@ -1,0 +1,46 @@
+#include <weft/fiber/detail/fiber_group.hpp>
+#include <weft/fiber/detail/worker.hpp>
+
+#include "control_block.hpp"
+#include "scheduler.hpp"
+
+namespace weft::detail {
+
+fiber_group::~fiber_group() {
+  if (size_ != 0) misuse("a fiber group was destroyed before its fibers had ended");
+}
+
+void fiber_group::cancel_all() noexcept {
+  for (control_block* each = first_; each != nullptr; each = each->group_next) {
+    each->owner->cancel(*each);
+  }
+}
+
+bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation mode) {
+  while (size_ != 0) {
+    if (wait(waiting_, deadline, mode) != wake_reason::ready) return size_ == 0;
+  }
+  return true;
+}
+
+void fiber_group::add(control_block& block) noexcept {
+  block.group = this;
+  block.group_previous = nullptr;
+  block.group_next = first_;
+  if (first_ != nullptr) first_->group_previous = &block;
+  first_ = &block;
+  ++size_;
+}
+
+void fiber_group::remove(control_block& block) noexcept {
+  block.group = nullptr;
+  if (block.group_previous != nullptr) {
+    block.group_previous->group_next = block.group_next;
+  } else {
+    first_ = block.group_next;
+  }
+  if (block.group_next != nullptr) block.group_next->group_previous = block.group_previous;
+  if (--size_ == 0) waiting_.wake_all(wake_reason::ready);
+}
+
+}  // namespace weft::detail

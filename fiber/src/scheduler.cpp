@@ -1,0 +1,350 @@
+#include "scheduler.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <new>
+#include <pthread.h>
+#include <string>
+
+#include <weft/fiber/detail/fiber_group.hpp>
+#include <weft/fiber/detail/worker.hpp>
+#include <weft/fiber/diagnostics.hpp>
+
+#include "sleeping_driver.hpp"
+
+// ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
+// fiber and never returns must not be counted, for the shadow state is used again with the stack.
+#ifdef WEFT_TSAN
+#define WEFT_NOT_COUNTED_BY_TSAN __attribute__((no_sanitize_thread))
+#else
+#define WEFT_NOT_COUNTED_BY_TSAN
+#endif
+
+namespace weft::detail {
+namespace {
+
+thread_local scheduler* running_scheduler = nullptr;
+
+// Ids of all runtimes. Relaxed: only the values need to differ.
+atomic<std::uint64_t> last_fiber_id{0};
+
+fiber_id next_fiber_id() noexcept {
+  return fiber_id{last_fiber_id.fetch_add(1, std::memory_order_relaxed) + 1};
+}
+
+}  // namespace
+
+scheduler* scheduler::running() noexcept { return running_scheduler; }
+
+scheduler::scheduler(const runtime_options& options)
+    : timers_(deadline_clock::now()), driver_(std::make_unique<sleeping_driver>()),
+      wakeable_(driver_.get()), stacks_(options.guard), blocks_(block_slab::create()),
+      default_stack_size_(options.stack_size) {
+  main_.wait.owner = &main_;
+  main_.owner = this;
+  main_.name = "main";
+}
+
+scheduler::~scheduler() { blocks_->abandon(); }
+
+// ---- from spawn to the end -------------------------------------------------------------------
+
+control_block* scheduler::reserve(const spawn_options& options, fiber_group* group,
+                                  std::error_code& ec) {
+  const auto size_class =
+      stack_pool::class_of(options.stack_size != 0 ? options.stack_size : default_stack_size_);
+  if (!size_class) {
+    ec = std::make_error_code(std::errc::invalid_argument);
+    return nullptr;
+  }
+  if (!stacks_.reserve(*size_class, ec)) return nullptr;
+  control_block* const block = blocks_->allocate();
+  if (block == nullptr) {
+    stacks_.cancel_reservation(*size_class);
+    ec = std::make_error_code(std::errc::not_enough_memory);
+    return nullptr;
+  }
+  block->owner = this;
+  block->size_class = *size_class;
+  block->location = options.location;
+  block->id = next_fiber_id();
+  if (!options.name.empty()) block->name = options.name;
+  if (group != nullptr) group->add(*block);
+  read_floating_point_control(block->context);
+  ec.clear();
+  return block;
+}
+
+void scheduler::start(control_block& block, task_base& task) noexcept {
+  block.task = &task;
+  block.references = 2;
+  block.status = fiber_status::unstarted;
+  block.cancel_requested = ending_;
+  ++live_;
+  make_ready(block);
+}
+
+void scheduler::abandon(control_block& block) noexcept {
+  stacks_.cancel_reservation(block.size_class);
+  if (block.group != nullptr) block.group->remove(block);
+  blocks_->free(block);
+}
+
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
+  scheduler& self = *running_scheduler;
+  sanitizer_arrive(self.current_->bound_stack->sanitizer);
+  self.run_fibers();
+}
+
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_fibers() {
+  for (;;) {
+    control_block& self = *current_;
+    stack& mine = *self.bound_stack;
+    run_task(self);
+    finish(self);  // the block may be gone now
+    control_block& next = pick_next();
+    if (next.status == fiber_status::unstarted && next.size_class == mine.size_class) {
+      stacks_.cancel_reservation(next.size_class);
+      next.bound_stack = &mine;
+      next.status = fiber_status::started;
+      current_ = &next;
+      budget_ = budget_a_run;
+      continue;
+    }
+    leave_for(mine, next);
+  }
+}
+
+void scheduler::run_task(control_block& self) noexcept {
+  load_floating_point_control(self.context);
+  if (self.cancel_requested) {
+    self.task->abandon();
+  } else {
+    self.task->run();
+  }
+}
+
+void scheduler::finish(control_block& self) noexcept {
+  self.status = fiber_status::done;
+  self.bound_stack = nullptr;
+  self.joiners.wake_all(wake_reason::ready);
+  if (self.group != nullptr) self.group->remove(self);
+  if (--live_ == 0) ended_.wake_all(wake_reason::ready);
+  current_ = nullptr;
+  release_reference(self);
+}
+
+// ---- switching ---------------------------------------------------------------------------------
+
+void scheduler::bind_stack(control_block& block) noexcept {
+  stack& bound = stacks_.take(block.size_class);
+  block.bound_stack = &bound;
+  block.status = fiber_status::started;
+  bound.sanitizer.prepare(bound.base, bound.size);
+  start_context(block.context, bound.top(), bound.size - bound.colour, &scheduler::fiber_entry);
+}
+
+sanitizer_context& scheduler::sanitizer_of(control_block& block) noexcept {
+  return block.bound_stack != nullptr ? block.bound_stack->sanitizer : main_sanitizer_;
+}
+
+void scheduler::switch_to(control_block& next) noexcept {
+  control_block& self = *current_;
+  budget_ = budget_a_run;
+  if (&next == &self) return;
+  if (next.status == fiber_status::unstarted) bind_stack(next);
+  // A park may happen between a system call and the look at its errno.
+  const int saved_errno = *errno_;
+  if constexpr (!context_saves_exceptions) {
+    self.exceptions = *exceptions_;
+    *exceptions_ = next.exceptions;
+  }
+  current_ = &next;
+  sanitizer_leave(&sanitizer_of(self), sanitizer_of(next));
+  switch_context(self.context, next.context);
+  sanitizer_arrive(sanitizer_of(self));
+  *errno_ = saved_errno;
+}
+
+// What runs is the end of a fiber, on the stack `mine`, which is free from here on: nothing takes
+// it before the switch.
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& next) noexcept {
+  // Bound first, or it could be given the stack that is still in use.
+  if (next.status == fiber_status::unstarted) bind_stack(next);
+  stacks_.release(mine);
+  trim_later();
+  if constexpr (!context_saves_exceptions) *exceptions_ = next.exceptions;
+  current_ = &next;
+  budget_ = budget_a_run;
+  sanitizer_leave(nullptr, sanitizer_of(next));
+  switch_context(left_for_good_, next.context);
+  __builtin_unreachable();
+}
+
+void scheduler::yield() noexcept {
+  if (ready_.empty() && --picks_until_poll_ != 0) {
+    budget_ = budget_a_run;
+    return;
+  }
+  ready_.push(*current_);
+  switch_to(pick_next());
+}
+
+wake_reason scheduler::park(cancellation mode) {
+  control_block& self = *current_;
+  self.refusals = 0;
+  self.wait_is_cancellable = mode == cancellation::honoured;
+  switch_to(pick_next());
+  return self.wait.reason();
+}
+
+wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellation mode) {
+  control_block& self = *current_;
+  timers_.arm(self.timer, deadline);
+  const wake_reason reason = park(mode);
+  timers_.cancel(self.timer);
+  return reason;
+}
+
+// ---- choosing the next fiber -------------------------------------------------------------------
+
+control_block& scheduler::pick_next() {
+  if (ready_.empty()) {
+    idle();
+    picks_until_poll_ = picks_a_poll;
+  } else if (--picks_until_poll_ == 0) {
+    picks_until_poll_ = picks_a_poll;
+    poll(deadline_clock::time_point::min());
+  }
+  return ready_.pop();
+}
+
+void scheduler::idle() {
+  while (ready_.empty()) poll(timers_.next_expiry());
+}
+
+void scheduler::poll(deadline_clock::time_point deadline) {
+  // Relaxed: the driver's wake() makes the next poll return, after which it is seen.
+  if (stop_requested_.load(std::memory_order_relaxed)) obey_stop_request();
+  driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
+  if (!timers_.empty()) {
+    timers_.expire(now(), [this](timer_node& node) { on_timer(node); });
+  }
+}
+
+void scheduler::on_timer(timer_node& node) noexcept {
+  if (&node == &trim_timer_) {
+    if (stacks_.trim()) timers_.arm(trim_timer_, now() + trim_pause);
+    return;
+  }
+  wake(control_block::of(node).wait, wake_reason::timed_out);
+}
+
+void scheduler::trim_later() noexcept {
+  if (!trim_timer_.armed()) timers_.arm(trim_timer_, now() + trim_interval);
+}
+
+driver& scheduler::install_driver(std::unique_ptr<driver> replacement) noexcept {
+  retired_driver_ = std::move(driver_);
+  driver_ = std::move(replacement);
+  // Pairs with the load in request_stop(), which may still wake the retired driver: that one stays,
+  // and this worker looks at the request before it polls the new one.
+  wakeable_.store(driver_.get(), std::memory_order_seq_cst);
+  return *driver_;
+}
+
+// ---- cancellation ------------------------------------------------------------------------------
+
+void scheduler::cancel(control_block& block) noexcept {
+  if (block.cancel_requested || block.status == fiber_status::done) return;
+  block.cancel_requested = true;
+  if (block.wait_is_cancellable) wake(block.wait, wake_reason::cancelled);
+}
+
+bool scheduler::refuse_if_cancelled() {
+  control_block& self = *current_;
+  if (!self.cancel_requested) return false;
+  if (++self.refusals == 1000) {
+    self.refusals = 0;
+    diagnose("fiber \"" + self.display_name() +
+             "\" is cancelled, but goes on after 1,000 calls that told it so");
+  }
+  spend_budget();
+  return true;
+}
+
+void scheduler::request_stop() noexcept {
+  // Pairs with the load in poll().
+  stop_requested_.store(true, std::memory_order_seq_cst);
+  wakeable_.load(std::memory_order_seq_cst)->wake();
+}
+
+void scheduler::obey_stop_request() noexcept {
+  if (stop_requested_.exchange(false, std::memory_order_acquire)) cancel(main_);
+}
+
+// ---- the main fiber ----------------------------------------------------------------------------
+
+void scheduler::adopt_thread() noexcept {
+  if (running_scheduler != nullptr) misuse("runtime::run was called on a thread that runs one");
+  running_scheduler = this;
+  exceptions_ = &thread_exception_globals();
+  errno_ = &errno;
+  pthread_attr_t attributes;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
+    void* bottom = nullptr;
+    std::size_t size = 0;
+    ::pthread_attr_getstack(&attributes, &bottom, &size);
+    ::pthread_attr_destroy(&attributes);
+    main_sanitizer_.adopt_thread(bottom, size);
+  }
+}
+
+void scheduler::run(task_base& main_task) {
+  adopt_thread();
+  main_.id = next_fiber_id();
+  main_.status = fiber_status::started;
+  main_.cancel_requested = false;
+  current_ = &main_;
+  ending_ = false;
+  obey_stop_request();
+  main_task.run();
+  end_remaining_fibers();
+  main_.status = fiber_status::done;
+  current_ = nullptr;
+  running_scheduler = nullptr;
+}
+
+void scheduler::end_remaining_fibers() {
+  ending_ = true;
+  blocks_->for_each([this](control_block& block) {
+    if (block.status == fiber_status::unstarted || block.status == fiber_status::started) {
+      cancel(block);
+    }
+  });
+  const auto deadline = now() + shutdown_patience;
+  while (live_ != 0) {
+    if (wait(ended_, deadline, cancellation::ignored) == wake_reason::timed_out && live_ != 0) {
+      die_of_stubborn_fibers();
+    }
+  }
+}
+
+void scheduler::die_of_stubborn_fibers() {
+  std::string names;
+  std::size_t listed = 0;
+  blocks_->for_each([&](control_block& block) {
+    if (block.status == fiber_status::done || ++listed > 10) return;
+    names += (names.empty() ? "\"" : ", \"") + block.display_name() + '"';
+  });
+  if (live_ > 10) names += " and " + std::to_string(live_ - 10) + " more";
+  diagnose("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
+           names);
+  std::abort();
+}
+
+void install_driver(std::unique_ptr<driver> replacement) noexcept {
+  require_scheduler().install_driver(std::move(replacement));
+}
+
+}  // namespace weft::detail

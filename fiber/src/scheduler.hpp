@@ -1,0 +1,136 @@
+// One worker: its ready fibers, its timers, its stacks, and the driver that it polls when idle.
+//
+// A fiber that parks chooses the next one itself and switches to it: fiber to fiber is one switch.
+// When none is ready it polls the driver, on its own stack, until one is. A fiber that ends leaves
+// its stack to the next that has not started yet, if that is ready next.
+// Threads: the worker only, but for request_stop().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <system_error>
+
+#include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/driver.hpp>
+#include <weft/fiber/runtime.hpp>
+
+#include "block_slab.hpp"
+#include "control_block.hpp"
+#include "ready_queue.hpp"
+#include "stack_pool.hpp"
+#include "timer_wheel.hpp"
+
+namespace weft::detail {
+
+class scheduler {
+public:
+  explicit scheduler(const runtime_options& options);
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+  ~scheduler();
+
+  // The scheduler that runs on the calling thread, or null.
+  static scheduler* running() noexcept;
+
+  control_block& current() noexcept { return *current_; }
+
+  // Runs `main_task` as the main fiber, then ends what is left.
+  void run(task_base& main_task);
+  // Cancels the main fiber. From any thread and from a signal handler.
+  void request_stop() noexcept;
+
+  control_block* reserve(const spawn_options& options, fiber_group* group, std::error_code& ec);
+  void start(control_block& block, task_base& task) noexcept;
+  void abandon(control_block& block) noexcept;
+
+  void make_ready(control_block& block) noexcept { ready_.push(block); }
+
+  void yield() noexcept;
+  // Parks the running fiber, whose waiter is armed, until a claim makes it ready.
+  wake_reason park(cancellation mode);
+  // Arms the running fiber's timer around a park().
+  wake_reason park_until(deadline_clock::time_point deadline, cancellation mode);
+  void cancel(control_block& block) noexcept;
+  bool refuse_if_cancelled();
+
+  void spend_budget() {
+    if (--budget_ == 0) yield();
+  }
+
+  // Replaces the driver that only sleeps. Returns the one in use now.
+  driver& install_driver(std::unique_ptr<driver> replacement) noexcept;
+
+  driver& current_driver() noexcept { return *driver_; }
+
+  deadline_clock::time_point now() const noexcept { return deadline_clock::now(); }
+
+  std::size_t live_fibers() const noexcept { return live_; }
+
+  stack_pool& stacks() noexcept { return stacks_; }
+
+private:
+  // Fibers that run between two looks at the driver while some are ready.
+  static constexpr unsigned picks_a_poll = 61;
+  // Calls that succeed without parking before the fiber has to give way.
+  static constexpr unsigned budget_a_run = 64;
+  static constexpr std::chrono::seconds shutdown_patience{5};
+  static constexpr std::chrono::milliseconds trim_interval{1000};
+  static constexpr std::chrono::milliseconds trim_pause{10};
+
+  control_block& pick_next();
+  void idle();
+  void poll(deadline_clock::time_point deadline);
+  void on_timer(timer_node& node) noexcept;
+  void trim_later() noexcept;
+  void obey_stop_request() noexcept;
+
+  void switch_to(control_block& next) noexcept;
+  [[noreturn]] void leave_for(stack& mine, control_block& next) noexcept;
+  void bind_stack(control_block& block) noexcept;
+  sanitizer_context& sanitizer_of(control_block& block) noexcept;
+  static void fiber_entry();
+  [[noreturn]] void run_fibers();
+  void run_task(control_block& self) noexcept;
+  void finish(control_block& self) noexcept;
+
+  void adopt_thread() noexcept;
+  void end_remaining_fibers();
+  [[noreturn]] void die_of_stubborn_fibers();
+
+  control_block* current_ = nullptr;
+  unsigned picks_until_poll_ = picks_a_poll;
+  unsigned budget_ = budget_a_run;
+  ready_queue ready_;
+  exception_globals* exceptions_ = nullptr;  // of the thread
+  int* errno_ = nullptr;                     // of the thread
+  timer_wheel timers_;
+
+  std::unique_ptr<driver> driver_;
+  // The driver as request_stop() sees it; a replaced one lives on in `retired_driver_`.
+  atomic<driver*> wakeable_;
+  std::unique_ptr<driver> retired_driver_;
+  // Set by request_stop(), taken by obey_stop_request(); the driver's wake() orders the two.
+  atomic<bool> stop_requested_{false};
+
+  stack_pool stacks_;
+  block_slab* blocks_;
+  control_block main_;
+  sanitizer_context main_sanitizer_;
+  machine_context left_for_good_;  // where a fiber that has ended saves what nobody restores
+  timer_node trim_timer_;
+  const std::size_t default_stack_size_;
+  std::size_t live_ = 0;  // fibers spawned and not ended, but for main
+  bool ending_ = false;
+  wait_queue ended_;  // main, while it waits for live_ to become 0
+};
+
+// Gives up one of the references to a block; the last one destroys the task, whose failure is then
+// reported if nobody has seen it.
+void release_reference(control_block& block) noexcept;
+
+// The scheduler of the calling thread; ends the process if that runs no fibers.
+scheduler& require_scheduler() noexcept;
+
+}  // namespace weft::detail

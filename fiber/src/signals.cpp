@@ -1,0 +1,80 @@
+// SIGINT and SIGTERM as a request to stop, for weft::run().
+#include <array>
+#include <csignal>
+#include <cstdio>
+
+#include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/runtime.hpp>
+
+namespace weft::detail {
+namespace {
+
+constexpr std::array<int, 2> stop_signals{SIGINT, SIGTERM};
+
+// The runtime that a signal stops; one at a time. The handler's load pairs with the stores in
+// stop_on_signal: it sees a runtime that has been built.
+atomic<runtime*> stoppable{nullptr};
+// The signal that came, 0 for none. Written by the handler, read by reraise().
+atomic<int> stopped_by{0};
+
+static_assert(std::atomic<runtime*>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+extern "C" void weft_stop_runtime(int signal) {
+  stopped_by.store(signal, std::memory_order_relaxed);
+  if (runtime* const target = stoppable.load(std::memory_order_acquire)) target->request_stop();
+
+  // The next signal, whichever of them it is, acts as if we were not there.
+  struct sigaction original {};
+
+  original.sa_handler = SIG_DFL;
+  for (const int each : stop_signals) ::sigaction(each, &original, nullptr);
+}
+
+}  // namespace
+
+stop_on_signal::stop_on_signal(runtime& target) {
+  runtime* none = nullptr;
+  // Pairs with the load in the handler.
+  if (!stoppable.compare_exchange_strong(none, &target, std::memory_order_acq_rel)) return;
+  installed_ = true;
+  stopped_by.store(0, std::memory_order_relaxed);
+
+  struct sigaction ours {};
+
+  ours.sa_handler = weft_stop_runtime;
+  ours.sa_flags = SA_RESTART;
+  for (const int each : stop_signals) {
+    struct sigaction before {};
+
+    ::sigaction(each, nullptr, &before);
+    // One that is ignored (nohup) or that the program handles itself stays as it is.
+    if (before.sa_handler == SIG_DFL) ::sigaction(each, &ours, nullptr);
+  }
+}
+
+stop_on_signal::~stop_on_signal() {
+  if (!installed_) return;
+  for (const int each : stop_signals) {
+    struct sigaction now {};
+
+    ::sigaction(each, nullptr, &now);
+    if (now.sa_handler != weft_stop_runtime) continue;
+    now.sa_handler = SIG_DFL;
+    ::sigaction(each, &now, nullptr);
+  }
+  stoppable.store(nullptr, std::memory_order_release);
+}
+
+void stop_on_signal::reraise() const noexcept {
+  const int signal = stopped_by.load(std::memory_order_relaxed);
+  if (!installed_ || signal == 0) return;
+  std::fflush(nullptr);
+
+  struct sigaction original {};
+
+  original.sa_handler = SIG_DFL;
+  ::sigaction(signal, &original, nullptr);
+  ::raise(signal);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,154 @@
+#include "stack_pool.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "stack_memory.hpp"
+
+namespace weft::detail {
+namespace {
+
+constexpr std::size_t size_of_class(std::size_t size_class) noexcept {
+  return stack_pool::smallest << size_class;
+}
+
+// Stack tops are page aligned, so that the hottest lines of all fibers would share a few sets of
+// the cache. Sixteen colours of a line each spread them without needing another page.
+constexpr std::size_t colours = 16;
+constexpr std::size_t cache_line = 64;
+
+}  // namespace
+
+stack_pool::stack_pool(stack_guard guard) noexcept
+    : guard_(guard), light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
+
+stack_pool::~stack_pool() {
+  for (stack& each : stacks_) each.sanitizer.destroy();
+  for (const chunk& each : chunks_) unmap_stacks(each.base, each.size);
+}
+
+std::optional<std::uint8_t> stack_pool::class_of(std::size_t size) noexcept {
+  if (size > largest) return std::nullopt;
+  const std::size_t rounded = std::bit_ceil(std::max(size, smallest));
+  const auto index = static_cast<std::size_t>(std::countr_zero(rounded / smallest));
+  return static_cast<std::uint8_t>(std::min<std::size_t>(index + stack_enlargement_log2, 16));
+}
+
+bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
+  size_class_pool& pool = classes_[size_class];
+  if (pool.warm.size() + pool.cold.size() <= pool.reserved) {
+    stack* const created = create(size_class, ec);
+    if (created == nullptr) return false;
+    pool.cold.push_back(created);
+  }
+  ++pool.reserved;
+  return true;
+}
+
+void stack_pool::cancel_reservation(std::uint8_t size_class) noexcept {
+  --classes_[size_class].reserved;
+}
+
+stack& stack_pool::take(std::uint8_t size_class) noexcept {
+  size_class_pool& pool = classes_[size_class];
+  --pool.reserved;
+  ++in_use_;
+  auto& from = pool.warm.empty() ? pool.cold : pool.warm;
+  stack& taken = *from.back();
+  from.pop_back();
+  pool.untouched = std::min(pool.untouched, pool.warm.size());
+  return taken;
+}
+
+void stack_pool::release(stack& returned) noexcept {
+  size_class_pool& pool = classes_[returned.size_class];
+  returned.unchecked = true;
+  pool.warm.push_back(&returned);  // never grows: create() has made room
+  --in_use_;
+  trimmable_ = true;
+}
+
+stack* stack_pool::create(std::uint8_t size_class, std::error_code& ec) {
+  size_class_pool& pool = classes_[size_class];
+  const std::size_t size = size_of_class(size_class);
+  try {
+    make_room(pool);
+  } catch (const std::bad_alloc&) {
+    ec = std::make_error_code(std::errc::not_enough_memory);
+    return nullptr;
+  }
+  if (pool.fresh == pool.chunk_end && !map_chunk(pool, size, ec)) return nullptr;
+  if (!guard(pool, size)) {
+    ec = std::make_error_code(std::errc::not_enough_memory);
+    return nullptr;
+  }
+  stack& result = stacks_.emplace_back();
+  result.base = pool.fresh;
+  result.size = size;
+  result.size_class = size_class;
+  result.colour = static_cast<std::uint16_t>((pool.created % colours) * cache_line);
+  pool.fresh += size;
+  ++pool.created;
+  return &result;
+}
+
+void stack_pool::make_room(size_class_pool& pool) {
+  if (pool.created >= pool.warm.capacity()) pool.warm.reserve(2 * pool.created + 16);
+  pool.cold.reserve(pool.warm.capacity());
+  if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size() + 16);
+}
+
+bool stack_pool::map_chunk(size_class_pool& pool, std::size_t stack_size,
+                           std::error_code& ec) noexcept {
+  const std::size_t size = std::max(chunk_size, stack_size);
+  std::byte* const base = map_stacks(size, ec);
+  if (base == nullptr) return false;
+  chunks_.push_back({base, size});
+  mapped_bytes_ += size;
+  pool.chunk_begin = pool.fresh = base;
+  pool.chunk_end = base + size;
+  return true;
+}
+
+bool stack_pool::guard(const size_class_pool& pool, std::size_t stack_size) const noexcept {
+  const auto index = static_cast<std::size_t>(pool.fresh - pool.chunk_begin) / stack_size;
+  if (guard_ == stack_guard::groups && index % group_size != 0) return true;
+  return install_guard(pool.fresh, light_guards_);
+}
+
+bool stack_pool::trim() noexcept {
+  std::size_t budget = 256;
+  for (size_class_pool& pool : classes_) budget -= trim(pool, budget);
+  trimmable_ = std::ranges::any_of(classes_, [](const size_class_pool& pool) {
+    return pool.warm.size() > keep_warm ||
+           std::ranges::any_of(pool.warm, [](const stack* each) { return each->unchecked; });
+  });
+  return trimmable_;
+}
+
+std::size_t stack_pool::trim(size_class_pool& pool, std::size_t budget) noexcept {
+  const std::size_t excess = pool.warm.size() > keep_warm ? pool.warm.size() - keep_warm : 0;
+  const std::size_t cooled = std::min({pool.untouched, excess, budget});
+  for (std::size_t i = 0; i < cooled; ++i) {
+    stack& each = *pool.warm[i];
+    give_back(each.base + page_size, each.base + each.size);
+    each.unchecked = false;
+    pool.cold.push_back(&each);
+  }
+  pool.warm.erase(pool.warm.begin(), pool.warm.begin() + static_cast<std::ptrdiff_t>(cooled));
+
+  std::size_t done = cooled;
+  for (stack* each : pool.warm) {
+    if (done == budget) break;
+    if (!each->unchecked) continue;
+    ++done;
+    each->unchecked = false;
+    std::byte* const end = each->base + each->size - std::min(watermark, each->size - page_size);
+    std::byte* const begin = lowest_resident(each->base + page_size, end);
+    give_back(begin, end);
+  }
+  pool.untouched = pool.warm.size();
+  return done;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,74 @@
+#include <thread>
+
+#include <weft/fiber/error.hpp>
+#include <weft/fiber/this_fiber.hpp>
+
+#include "control_block.hpp"
+#include "scheduler.hpp"
+
+namespace weft::this_fiber {
+
+using detail::scheduler;
+
+void yield() noexcept {
+  if (scheduler* const worker = scheduler::running()) {
+    worker->yield();
+  } else {
+    std::this_thread::yield();
+  }
+}
+
+void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) {
+  ec.clear();
+  if (!detail::on_worker()) return std::this_thread::sleep_until(deadline);
+  if (deadline <= std::chrono::steady_clock::now()) {
+    if (detail::refuse_if_cancelled()) {
+      ec = errc::cancelled;
+    } else {
+      yield();
+    }
+    return;
+  }
+  if (detail::wait_until(deadline) == detail::wake_reason::cancelled) ec = errc::cancelled;
+}
+
+void sleep_until(std::chrono::steady_clock::time_point deadline) {
+  std::error_code ec;
+  sleep_until(deadline, ec);
+  if (ec) throw std::system_error(ec, "this_fiber::sleep");
+}
+
+namespace {
+
+std::chrono::steady_clock::time_point deadline_after(std::chrono::nanoseconds duration) noexcept {
+  const auto now = std::chrono::steady_clock::now();
+  if (duration > std::chrono::steady_clock::time_point::max() - now) {
+    return std::chrono::steady_clock::time_point::max();
+  }
+  return duration.count() <= 0 ? now : now + duration;
+}
+
+}  // namespace
+
+void sleep_for(std::chrono::nanoseconds duration, std::error_code& ec) {
+  sleep_until(deadline_after(duration), ec);
+}
+
+void sleep_for(std::chrono::nanoseconds duration) { sleep_until(deadline_after(duration)); }
+
+fiber_id get_id() noexcept {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->current().id : fiber_id{};
+}
+
+std::string name() {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->current().display_name() : "";
+}
+
+bool cancel_requested() noexcept {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr && worker->current().cancel_requested;
+}
+
+}  // namespace weft::this_fiber

@@ -1,0 +1,93 @@
+// A datagram socket (UDP, or UNIX datagrams) whose calls look blocking and park only the calling
+// fiber.
+//
+// Threads: fibers of one runtime; several may use it at once, and each datagram goes to one reader,
+// in the order in which the readers came. Closing it, or destroying it, ends their waits with
+// errc::closed.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <system_error>
+
+#include <weft/net/detail/descriptor.hpp>
+#include <weft/net/endpoint.hpp>
+
+namespace weft::net {
+
+class datagram_socket {
+public:
+  /// A closed socket.
+  datagram_socket() noexcept = default;
+  /// A socket bound to `local`; port 0 takes a free one, see local_endpoint().
+  ///
+  /// Errors: errno of socket(2) and bind(2), for example std::errc::address_in_use.
+  explicit datagram_socket(const endpoint& local);
+  static datagram_socket bind(const endpoint& local, std::error_code& ec);
+  /// Takes ownership of a datagram descriptor and makes it non-blocking; errors as socket::adopt().
+  static datagram_socket adopt(int fd, std::error_code& ec);
+
+  /// Fixes the peer: send() goes there, and only its datagrams are received. A second call replaces
+  /// it. Never waits. Errors: errc::closed; else errno of connect(2).
+  void connect(const endpoint& remote, std::error_code& ec);
+  void connect(const endpoint& remote);
+
+  /// Receives one datagram; `sender` becomes the address it came from.
+  ///
+  /// Returns its size, at most `buffer.size()`; a datagram may be empty. Of one that is longer the
+  /// rest is lost, and `ec` is std::errc::message_size.
+  ///
+  /// Waits:  for a datagram.
+  /// Ends:   when the fiber is cancelled or the socket is closed.
+  /// Errors: errc::cancelled, errc::closed; else errno of recvmsg(2), for example
+  ///         std::errc::connection_refused when a connected peer has no such port.
+  std::size_t receive_from(std::span<std::byte> buffer, endpoint& sender, std::error_code& ec);
+  std::size_t receive_from(std::span<std::byte> buffer, endpoint& sender);
+  /// The same without the sender.
+  std::size_t receive(std::span<std::byte> buffer, std::error_code& ec);
+  std::size_t receive(std::span<std::byte> buffer);
+
+  /// Sends one datagram to `receiver`. Returns its size.
+  ///
+  /// Waits:  for room in the send buffer; for a UNIX socket, for the receiver to catch up.
+  /// Ends:   when the fiber is cancelled or the socket is closed.
+  /// Errors: errc::cancelled, errc::closed; else errno of sendto(2), for example
+  ///         std::errc::message_size.
+  std::size_t send_to(std::span<const std::byte> data, const endpoint& receiver,
+                      std::error_code& ec);
+  std::size_t send_to(std::span<const std::byte> data, const endpoint& receiver);
+  /// The same to the connected peer.
+  std::size_t send(std::span<const std::byte> data, std::error_code& ec);
+  std::size_t send(std::span<const std::byte> data);
+
+  /// Errors: errc::closed; else errno of getsockname(2) and getpeername(2).
+  endpoint local_endpoint(std::error_code& ec) const;
+  endpoint local_endpoint() const;
+  endpoint remote_endpoint(std::error_code& ec) const;
+  endpoint remote_endpoint() const;
+
+  /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
+  void set_option(int level, int name, int value, std::error_code& ec) noexcept;
+  void set_option(int level, int name, int value);
+
+  /// Closes the socket. Waits that are under way end with errc::closed. Never waits.
+  void close() noexcept { descriptor_.close(); }
+
+  bool is_open() const noexcept { return descriptor_.is_open(); }
+
+  /// Gives the descriptor away, in blocking mode; -1 if the socket is closed.
+  int release() noexcept { return descriptor_.release(); }
+
+  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
+  int native_handle() const noexcept { return descriptor_.fd(); }
+
+private:
+  explicit datagram_socket(detail::descriptor opened) noexcept : descriptor_(std::move(opened)) {}
+
+  std::size_t send_datagram(std::span<const std::byte> data, const endpoint* receiver,
+                            std::error_code& ec);
+
+  detail::descriptor descriptor_;
+};
+
+}  // namespace weft::net

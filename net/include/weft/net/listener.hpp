@@ -1,0 +1,76 @@
+// A listening socket: accepts connections, and goes on doing so when descriptors run out.
+//
+// Threads: fibers of one runtime; several may accept at once and are served in the order in which
+// they came. Closing it, or destroying it, ends their waits with errc::closed.
+#pragma once
+
+#include <sys/socket.h>
+#include <system_error>
+
+#include <weft/net/detail/descriptor.hpp>
+#include <weft/net/endpoint.hpp>
+#include <weft/net/socket.hpp>
+
+namespace weft::net {
+
+struct listen_options {
+  /// Connections that the kernel completes before they are accepted; capped by net.core.somaxconn.
+  int backlog = SOMAXCONN;
+  /// Lets several listeners share the address, the kernel spreading connections (SO_REUSEPORT).
+  bool reuse_port = false;
+  /// Keeps IPv4 peers from an IPv6 listener on any address (IPV6_V6ONLY).
+  bool v6_only = false;
+};
+
+class listener {
+public:
+  /// A closed listener.
+  listener() noexcept = default;
+  /// Listens at `local`; port 0 takes a free one, see local_endpoint(). A socket file that nobody
+  /// listens on any more is replaced, and removed again by close().
+  ///
+  /// Errors: errno of socket(2), bind(2) and listen(2), for example std::errc::address_in_use, with
+  ///         the address in what().
+  explicit listener(const endpoint& local, const listen_options& options = {});
+  static listener listen(const endpoint& local, const listen_options& options, std::error_code& ec);
+  listener(listener&&) noexcept = default;
+  listener& operator=(listener&& other) noexcept;
+
+  ~listener() { close(); }
+
+  /// Accepts the next connection; `peer` becomes its address.
+  ///
+  /// When descriptors or memory run out (EMFILE, ENFILE, ENOBUFS, ENOMEM), says so in one line on
+  /// the diagnostics sink, and tries again after a pause and whenever a descriptor is closed;
+  /// connections that failed before they could be accepted (ECONNABORTED and the network errors of
+  /// man 2 accept) are passed over in the same way.
+  ///
+  /// Waits:  for a connection.
+  /// Ends:   when the fiber is cancelled or the listener is closed.
+  /// Errors: errc::cancelled, errc::closed; else errno of accept(2).
+  socket accept(endpoint& peer, std::error_code& ec);
+  socket accept(std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  socket accept(endpoint& peer);
+  socket accept();
+
+  /// Errors: errc::closed; else errno of getsockname(2).
+  endpoint local_endpoint(std::error_code& ec) const;
+  endpoint local_endpoint() const;
+
+  /// Stops listening; connections not yet accepted are reset. Never waits.
+  void close() noexcept;
+
+  bool is_open() const noexcept { return descriptor_.is_open(); }
+
+  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
+  int native_handle() const noexcept { return descriptor_.fd(); }
+
+private:
+  socket accept_into(sockaddr* address, socklen_t* size, std::error_code& ec);
+
+  detail::descriptor descriptor_;
+  std::string socket_file_;  // to be removed by close()
+};
+
+}  // namespace weft::net

@@ -1,0 +1,40 @@
+// The accept loop of a server: a fiber for every connection, and an orderly end.
+//
+// Threads: a fiber of the runtime that the listener belongs to.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include <weft/net/listener.hpp>
+#include <weft/net/socket.hpp>
+
+namespace weft::net {
+
+struct serve_options {
+  /// How long connections that are still open when serve() is asked to end may go on.
+  std::chrono::nanoseconds drain = std::chrono::seconds{5};
+  /// Bytes of stack for the fiber of a connection; 0 takes the default of the runtime.
+  std::size_t stack_size = 0;
+};
+
+/// What is done with one connection. It is closed when the handler has returned.
+using connection_handler = std::function<void(socket& connection)>;
+
+/// Accepts connections and calls `handler` for each on a fiber of its own.
+///
+/// A handler may let exceptions out: one that says that the peer has gone (errc::eof,
+/// std::errc::connection_reset, broken_pipe and the like) or that the fiber was cancelled ends its
+/// connection silently, any other with one line on the diagnostics sink. When no fiber or
+/// descriptor is to be had the others go on, and accepting is tried again.
+///
+/// Waits:  until the calling fiber is cancelled, for example by Ctrl-C under weft::run(), or the
+///         listener is closed. Then it closes the listener, lets the connections go on for
+///         `options.drain`, cancels those that are left, and returns when the last has ended.
+/// Errors: std::system_error with errno of accept(2) that is no matter of a single connection,
+/// after
+///         the same orderly end.
+void serve(listener& listener, const connection_handler& handler,
+           const serve_options& options = {});
+
+}  // namespace weft::net

@@ -1,0 +1,151 @@
+// A stream socket whose calls look blocking and park only the calling fiber.
+//
+// Threads: fibers of one runtime. Several may use a socket at once: readers are served in the order
+// in which they came, and so are writers, each whole read or write before the next. Closing it, or
+// destroying it, ends their waits with errc::closed.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+#include <weft/net/borrowed_bytes.hpp>
+#include <weft/net/detail/descriptor.hpp>
+#include <weft/net/endpoint.hpp>
+
+namespace weft::net {
+
+class socket {
+public:
+  /// A closed socket.
+  socket() noexcept = default;
+  /// Takes ownership of a connected stream descriptor and makes it non-blocking.
+  ///
+  /// Errors: std::errc::bad_file_descriptor, std::errc::not_a_socket, std::errc::not_enough_memory;
+  ///         the descriptor is then still the caller's.
+  static socket adopt(int fd, std::error_code& ec);
+  static socket adopt(int fd);
+
+  /// Connects to `remote`.
+  ///
+  /// Waits:  for the connection to be established or refused.
+  /// Ends:   when the fiber is cancelled.
+  /// Errors: errc::cancelled; else errno of socket(2) and connect(2), for example
+  ///         std::errc::connection_refused.
+  static socket connect(const endpoint& remote, std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`, and names `remote`.
+  static socket connect(const endpoint& remote);
+
+  // ---- reading ----
+
+  /// Reads at least one byte into `buffer`, waiting for the first one.
+  ///
+  /// Returns how many bytes were read, at most `buffer.size()`; 0 with `ec` set on an error, and 0
+  /// with no error only for an empty `buffer`, which returns at once.
+  ///
+  /// Waits:  for the descriptor to be readable; never once data is already there.
+  /// Ends:   when the fiber is cancelled or the socket is closed.
+  /// Errors: errc::eof, errc::cancelled, errc::closed; else errno of recv(2).
+  std::size_t read_some(std::span<std::byte> buffer, std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  std::size_t read_some(std::span<std::byte> buffer);
+
+  /// Fills `buffer`. Returns how many bytes were read: fewer than `buffer.size()` only with `ec`
+  /// set. Waits, ends and errors as read_some(); after an error the bytes read so far are in
+  /// `buffer`.
+  std::size_t read(std::span<std::byte> buffer, std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  std::size_t read(std::span<std::byte> buffer);
+
+  /// Reads as read_some() does, at most `at_most` bytes (1 byte to 16 KiB), into a buffer that the
+  /// worker lends; no memory is bound while it waits. Empty with `ec` set on an error.
+  ///
+  /// Errors: also std::errc::not_enough_memory.
+  borrowed_bytes read_some_borrowed(std::size_t at_most, std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`, but for errc::eof: the
+  /// end of the stream is an empty result, so that `while (auto data = s.read_some_borrowed())`
+  /// reads to the end.
+  borrowed_bytes read_some_borrowed(std::size_t at_most = borrowed_bytes::capacity);
+
+  // ---- writing ----
+
+  /// Writes all of `data`. Returns how many bytes were written: fewer than `data.size()` only with
+  /// `ec` set; these bytes went out all the same. Never raises SIGPIPE.
+  ///
+  /// Waits:  for room in the send buffer.
+  /// Ends:   when the fiber is cancelled or the socket is closed.
+  /// Errors: errc::cancelled, errc::closed; else errno of send(2), for example
+  ///         std::errc::broken_pipe and std::errc::connection_reset.
+  std::size_t write(std::span<const std::byte> data, std::error_code& ec);
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  std::size_t write(std::span<const std::byte> data);
+
+  /// The same for text.
+  std::size_t write(std::string_view text, std::error_code& ec) {
+    return write(std::as_bytes(std::span{text}), ec);
+  }
+
+  std::size_t write(std::string_view text) { return write(std::as_bytes(std::span{text})); }
+
+  // ---- the connection ----
+
+  enum class side { read, write, both };
+  /// Ends the stream in one direction or both: the peer, or an own reader, sees the end. Never
+  /// waits.
+  ///
+  /// Errors: errc::closed; else errno of shutdown(2), for example std::errc::not_connected.
+  void shutdown(side which, std::error_code& ec) noexcept;
+  void shutdown(side which = side::write);
+
+  /// Closes the socket. Waits that are under way end with errc::closed. Never waits.
+  void close() noexcept { descriptor_.close(); }
+
+  bool is_open() const noexcept { return descriptor_.is_open(); }
+
+  explicit operator bool() const noexcept { return is_open(); }
+
+  /// Gives the descriptor away, in blocking mode; -1 if the socket is closed. Waits that are under
+  /// way end with errc::closed.
+  int release() noexcept { return descriptor_.release(); }
+
+  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
+  int native_handle() const noexcept { return descriptor_.fd(); }
+
+  /// Errors: errc::closed; else errno of getsockname(2) and getpeername(2).
+  endpoint local_endpoint(std::error_code& ec) const;
+  endpoint local_endpoint() const;
+  endpoint remote_endpoint(std::error_code& ec) const;
+  endpoint remote_endpoint() const;
+
+  // ---- options ----
+
+  /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
+  void set_option(int level, int name, int value, std::error_code& ec) noexcept;
+  void set_option(int level, int name, int value);
+  /// Returns an option by its number, as getsockopt(2).
+  int get_option(int level, int name, std::error_code& ec) const noexcept;
+  int get_option(int level, int name) const;
+
+  /// Sends small writes at once instead of gathering them (TCP_NODELAY).
+  void set_no_delay(bool on);
+  /// Probes an idle connection (SO_KEEPALIVE).
+  void set_keep_alive(bool on);
+  /// Bytes that the kernel buffers; it doubles the value (man 7 socket).
+  void set_receive_buffer_size(int bytes);
+  void set_send_buffer_size(int bytes);
+  /// What close() does with unsent data: nothing means the system's default, which sends it in the
+  /// background; zero seconds drops it and resets the connection (SO_LINGER).
+  void set_linger(std::optional<std::chrono::seconds> linger);
+
+private:
+  friend class listener;
+
+  explicit socket(detail::descriptor connected) noexcept : descriptor_(std::move(connected)) {}
+
+  detail::descriptor descriptor_;
+};
+
+}  // namespace weft::net

@@ -1,0 +1,173 @@
+#include <sys/socket.h>
+
+#include <weft/fiber/error.hpp>
+#include <weft/net/datagram_socket.hpp>
+
+#include "descriptor_io.hpp"
+#include "native_socket.hpp"
+
+namespace weft::net {
+
+using detail::direction;
+using detail::throw_if;
+
+datagram_socket datagram_socket::bind(const endpoint& local, std::error_code& ec) {
+  datagram_socket result{detail::open_socket(local.family(), SOCK_DGRAM, ec)};
+  if (!ec) {
+    ec = detail::check_result(::bind(result.native_handle(), local.native(), local.native_size()));
+  }
+  if (ec) return {};
+  return result;
+}
+
+datagram_socket::datagram_socket(const endpoint& local) {
+  std::error_code ec;
+  *this = bind(local, ec);
+  if (ec) throw std::system_error(ec, "bind to " + local.to_string());
+}
+
+datagram_socket datagram_socket::adopt(int fd, std::error_code& ec) {
+  return datagram_socket{detail::adopt_socket(fd, SOCK_DGRAM, ec)};
+}
+
+void datagram_socket::connect(const endpoint& remote, std::error_code& ec) {
+  if (!is_open()) {
+    ec = errc::closed;
+    return;
+  }
+  ec = detail::check_result(::connect(native_handle(), remote.native(), remote.native_size()));
+}
+
+std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint& sender,
+                                          std::error_code& ec) {
+  std::ptrdiff_t count = 0;
+  sockaddr_storage address{};
+  iovec part{buffer.data(), buffer.size()};
+  msghdr message{};
+  {
+    detail::io_turn turn{descriptor_, direction::read, ec};
+    if (!turn) return 0;
+    count = detail::retry_when_ready(
+        turn,
+        [&] {
+          message = {};
+          message.msg_name = &address;
+          message.msg_namelen = sizeof address;
+          message.msg_iov = &part;
+          message.msg_iovlen = 1;
+          return ::recvmsg(turn.fd(), &message, 0);
+        },
+        ec);
+  }
+  if (count < 0) return 0;
+  weft::detail::spend_budget();
+  // An unnamed UNIX socket has no address to come from.
+  sender =
+      endpoint::from_native(reinterpret_cast<const sockaddr*>(&address), message.msg_namelen, ec);
+  if (ec) sender = endpoint{};
+  ec.clear();
+  if ((message.msg_flags & MSG_TRUNC) != 0) ec = std::make_error_code(std::errc::message_size);
+  return static_cast<std::size_t>(count);
+}
+
+std::size_t datagram_socket::receive(std::span<std::byte> buffer, std::error_code& ec) {
+  endpoint sender;
+  return receive_from(buffer, sender, ec);
+}
+
+std::size_t datagram_socket::send_datagram(std::span<const std::byte> data,
+                                           const endpoint* receiver, std::error_code& ec) {
+  std::ptrdiff_t count = 0;
+  {
+    detail::io_turn turn{descriptor_, direction::write, ec};
+    if (!turn) return 0;
+    count = detail::retry_when_ready(
+        turn,
+        [&] {
+          return ::sendto(turn.fd(), data.data(), data.size(), MSG_NOSIGNAL,
+                          receiver != nullptr ? receiver->native() : nullptr,
+                          receiver != nullptr ? receiver->native_size() : 0);
+        },
+        ec);
+  }
+  if (count < 0) return 0;
+  weft::detail::spend_budget();
+  return static_cast<std::size_t>(count);
+}
+
+std::size_t datagram_socket::send_to(std::span<const std::byte> data, const endpoint& receiver,
+                                     std::error_code& ec) {
+  return send_datagram(data, &receiver, ec);
+}
+
+std::size_t datagram_socket::send(std::span<const std::byte> data, std::error_code& ec) {
+  return send_datagram(data, nullptr, ec);
+}
+
+endpoint datagram_socket::local_endpoint(std::error_code& ec) const {
+  return detail::local_endpoint(descriptor_, ec);
+}
+
+endpoint datagram_socket::remote_endpoint(std::error_code& ec) const {
+  return detail::remote_endpoint(descriptor_, ec);
+}
+
+void datagram_socket::set_option(int level, int name, int value, std::error_code& ec) noexcept {
+  detail::set_option(descriptor_, level, name, value, ec);
+}
+
+void datagram_socket::connect(const endpoint& remote) {
+  std::error_code ec;
+  connect(remote, ec);
+  if (ec) throw std::system_error(ec, "connect to " + remote.to_string());
+}
+
+std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint& sender) {
+  std::error_code ec;
+  const std::size_t size = receive_from(buffer, sender, ec);
+  throw_if(ec, "datagram_socket::receive_from");
+  return size;
+}
+
+std::size_t datagram_socket::receive(std::span<std::byte> buffer) {
+  std::error_code ec;
+  const std::size_t size = receive(buffer, ec);
+  throw_if(ec, "datagram_socket::receive");
+  return size;
+}
+
+std::size_t datagram_socket::send_to(std::span<const std::byte> data, const endpoint& receiver) {
+  std::error_code ec;
+  const std::size_t size = send_to(data, receiver, ec);
+  if (ec) throw std::system_error(ec, "send to " + receiver.to_string());
+  return size;
+}
+
+std::size_t datagram_socket::send(std::span<const std::byte> data) {
+  std::error_code ec;
+  const std::size_t size = send(data, ec);
+  throw_if(ec, "datagram_socket::send");
+  return size;
+}
+
+endpoint datagram_socket::local_endpoint() const {
+  std::error_code ec;
+  const endpoint result = local_endpoint(ec);
+  throw_if(ec, "datagram_socket::local_endpoint");
+  return result;
+}
+
+endpoint datagram_socket::remote_endpoint() const {
+  std::error_code ec;
+  const endpoint result = remote_endpoint(ec);
+  throw_if(ec, "datagram_socket::remote_endpoint");
+  return result;
+}
+
+void datagram_socket::set_option(int level, int name, int value) {
+  std::error_code ec;
+  set_option(level, name, value, ec);
+  throw_if(ec, "datagram_socket::set_option");
+}
+
+}  // namespace weft::net

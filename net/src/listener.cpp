@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <chrono>
+#include <netinet/in.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weft/fiber/diagnostics.hpp>
+#include <weft/fiber/error.hpp>
+#include <weft/net/listener.hpp>
+
+#include "descriptor_io.hpp"
+#include "native_socket.hpp"
+
+namespace weft::net {
+
+using detail::check_result;
+using detail::throw_if;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Errors of one connection, not of the listener (man 2 accept, "Error handling").
+bool is_lost_connection(int error) noexcept {
+  switch (error) {
+  case ECONNABORTED:
+  case EPROTO:
+  case ENETDOWN:
+  case ENOPROTOOPT:
+  case EHOSTDOWN:
+  case ENONET:
+  case EHOSTUNREACH:
+  case ENETUNREACH:
+  case ETIMEDOUT:
+  case EPERM: return true;
+  default: return false;
+  }
+}
+
+bool is_shortage(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+std::string describe_trouble(int error) {
+  std::string line = "accept: " + std::system_category().message(error);
+  if (error == EMFILE) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    line += "; the limit is " + std::to_string(limit.rlim_cur) + " (ulimit -n)";
+  } else if (error == ENFILE) {
+    line += "; the limit of the system is in /proc/sys/fs/file-max";
+  }
+  return line + "; going on as soon as possible";
+}
+
+// The pauses of one accept() that fails again and again, longer and longer.
+class accept_back_off {
+public:
+  // Says what the trouble is, unless that was said a moment ago, and waits for a descriptor to be
+  // closed, at most for the length of the pause.
+  void pause(int error, detail::poller& worker, std::error_code& ec) {
+    if (worker.may_report_accept_trouble(error)) weft::diagnose(describe_trouble(error));
+    const auto deadline = std::chrono::steady_clock::now() + length_;
+    length_ = std::min(2 * length_, 1'000ms);
+    const auto reason = weft::detail::wait(worker.short_of_descriptors(), deadline);
+    ec.clear();
+    if (reason == weft::detail::wake_reason::cancelled) ec = errc::cancelled;
+  }
+
+private:
+  std::chrono::milliseconds length_ = 10ms;
+};
+
+bool will_pass(std::error_code ec) noexcept {
+  return ec.category() == std::system_category() &&
+         (is_lost_connection(ec.value()) || is_shortage(ec.value()));
+}
+
+// Whether a UNIX socket file is left over from a listener that is gone.
+bool is_stale(const endpoint& local) {
+  struct stat status {};
+
+  const std::string path{local.path()};
+  if (path.empty() || path[0] == '@' || ::lstat(path.c_str(), &status) != 0 ||
+      !S_ISSOCK(status.st_mode)) {
+    return false;
+  }
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return false;
+  const bool refused =
+      ::connect(probe, local.native(), local.native_size()) != 0 && errno == ECONNREFUSED;
+  ::close(probe);
+  return refused;
+}
+
+std::error_code bind_to(const detail::descriptor& target, const endpoint& local) {
+  const auto bind = [&] {
+    return check_result(::bind(target.fd(), local.native(), local.native_size()));
+  };
+  std::error_code ec = bind();
+  if (ec == std::errc::address_in_use && local.is_unix() && is_stale(local)) {
+    ::unlink(std::string{local.path()}.c_str());
+    ec = bind();
+  }
+  return ec;
+}
+
+}  // namespace
+
+listener listener::listen(const endpoint& local, const listen_options& options,
+                          std::error_code& ec) {
+  listener result;
+  result.descriptor_ = detail::open_socket(local.family(), SOCK_STREAM, ec);
+  if (ec) return {};
+  const auto set = [&](int level, int name, bool on) {
+    if (!ec) detail::set_option(result.descriptor_, level, name, on ? 1 : 0, ec);
+  };
+  if (!local.is_unix()) set(SOL_SOCKET, SO_REUSEADDR, true);
+  if (options.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
+  if (local.is_v6()) set(IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only);
+  if (!ec) ec = bind_to(result.descriptor_, local);
+  if (!ec && local.is_unix() && !local.path().empty() && local.path()[0] != '@') {
+    result.socket_file_ = local.path();
+  }
+  if (!ec) ec = check_result(::listen(result.native_handle(), options.backlog));
+  if (ec) return {};
+  return result;
+}
+
+listener::listener(const endpoint& local, const listen_options& options) {
+  std::error_code ec;
+  *this = listen(local, options, ec);
+  if (ec) throw std::system_error(ec, "listen on " + local.to_string());
+}
+
+listener& listener::operator=(listener&& other) noexcept {
+  if (this != &other) {
+    close();
+    descriptor_ = std::move(other.descriptor_);
+    socket_file_ = std::exchange(other.socket_file_, {});
+  }
+  return *this;
+}
+
+void listener::close() noexcept {
+  if (!descriptor_.is_open()) return;
+  if (!socket_file_.empty()) ::unlink(socket_file_.c_str());
+  socket_file_.clear();
+  descriptor_.close();
+}
+
+socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code& ec) {
+  detail::descriptor accepted;
+  {
+    detail::io_turn turn{descriptor_, detail::direction::read, ec};
+    if (!turn) return {};
+    detail::poller* const worker = detail::poller::of_this_worker(ec);
+    if (worker == nullptr) return {};
+    const bool tcp = turn.record().tcp_stream;
+    const socklen_t capacity = size != nullptr ? *size : 0;
+    accept_back_off back_off;
+    while (!accepted.is_open()) {
+      const std::ptrdiff_t fd = detail::retry_when_ready(
+          turn,
+          [&] {
+            if (size != nullptr) *size = capacity;
+            return ::accept4(turn.fd(), address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+          },
+          ec);
+      if (fd >= 0) {
+        accepted = detail::descriptor::adopt(static_cast<int>(fd), tcp, ec);
+      } else if (will_pass(ec)) {
+        back_off.pause(ec.value(), *worker, ec);
+        if (!turn.still_open()) ec = errc::closed;
+      }
+      if (ec) return {};
+    }
+  }
+  weft::detail::spend_budget();
+  return socket{std::move(accepted)};
+}
+
+socket listener::accept(std::error_code& ec) { return accept_into(nullptr, nullptr, ec); }
+
+socket listener::accept(endpoint& peer, std::error_code& ec) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  socket result = accept_into(reinterpret_cast<sockaddr*>(&address), &size, ec);
+  if (!ec) peer = endpoint::from_native(reinterpret_cast<const sockaddr*>(&address), size, ec);
+  return result;
+}
+
+socket listener::accept() {
+  std::error_code ec;
+  socket result = accept(ec);
+  throw_if(ec, "listener::accept");
+  return result;
+}
+
+socket listener::accept(endpoint& peer) {
+  std::error_code ec;
+  socket result = accept(peer, ec);
+  throw_if(ec, "listener::accept");
+  return result;
+}
+
+endpoint listener::local_endpoint(std::error_code& ec) const {
+  return detail::local_endpoint(descriptor_, ec);
+}
+
+endpoint listener::local_endpoint() const {
+  std::error_code ec;
+  const endpoint result = local_endpoint(ec);
+  throw_if(ec, "listener::local_endpoint");
+  return result;
+}
+
+}  // namespace weft::net

@@ -1,0 +1,83 @@
+#include "native_socket.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+
+#include <weft/fiber/error.hpp>
+
+#include "descriptor_io.hpp"
+
+namespace weft::net::detail {
+namespace {
+
+int option_of(int fd, int level, int name, std::error_code& ec) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  ec = check_result(::getsockopt(fd, level, name, &value, &size));
+  return value;
+}
+
+using name_call = int (*)(int, sockaddr*, socklen_t*);
+
+endpoint name_of(name_call call, const descriptor& target, std::error_code& ec) {
+  if (!target.is_open()) {
+    ec = errc::closed;
+    return {};
+  }
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  ec = check_result(call(target.fd(), reinterpret_cast<sockaddr*>(&address), &size));
+  if (ec) return {};
+  return endpoint::from_native(reinterpret_cast<const sockaddr*>(&address), size, ec);
+}
+
+}  // namespace
+
+descriptor open_socket(int family, int type, std::error_code& ec) {
+  const int fd = ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  ec = check_result(fd);
+  if (ec) return {};
+  const bool tcp = type == SOCK_STREAM && (family == AF_INET || family == AF_INET6);
+  return descriptor::adopt(fd, tcp, ec);
+}
+
+descriptor adopt_socket(int fd, int type, std::error_code& ec) {
+  const int actual_type = option_of(fd, SOL_SOCKET, SO_TYPE, ec);
+  if (ec) return {};
+  if (actual_type != type) {
+    ec = std::make_error_code(std::errc::wrong_protocol_type);
+    return {};
+  }
+  const int protocol = option_of(fd, SOL_SOCKET, SO_PROTOCOL, ec);
+  if (ec) return {};
+  const int flags = ::fcntl(fd, F_GETFL);
+  ec = check_result(flags);
+  if (!ec) ec = check_result(::fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+  if (ec) return {};
+  return descriptor::adopt(fd, type == SOCK_STREAM && protocol == IPPROTO_TCP, ec);
+}
+
+void set_option(const descriptor& target, int level, int name, int value,
+                std::error_code& ec) noexcept {
+  if (!target.is_open()) {
+    ec = errc::closed;
+    return;
+  }
+  ec = check_result(::setsockopt(target.fd(), level, name, &value, sizeof value));
+}
+
+int get_option(const descriptor& target, int level, int name, std::error_code& ec) noexcept {
+  if (target.is_open()) return option_of(target.fd(), level, name, ec);
+  ec = errc::closed;
+  return 0;
+}
+
+endpoint local_endpoint(const descriptor& target, std::error_code& ec) {
+  return name_of(::getsockname, target, ec);
+}
+
+endpoint remote_endpoint(const descriptor& target, std::error_code& ec) {
+  return name_of(::getpeername, target, ec);
+}
+
+}  // namespace weft::net::detail

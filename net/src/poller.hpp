@@ -1,0 +1,81 @@
+// The driver of a worker that waits for descriptors: epoll.
+//
+// A descriptor is registered once, edge-triggered, for both directions; after that a wait makes no
+// system call but the epoll_wait that all of them share.
+// Threads: the worker only, but for wake().
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <sys/epoll.h>
+#include <system_error>
+
+#include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/driver.hpp>
+
+#include "buffer_pool.hpp"
+#include "fd_table.hpp"
+
+namespace weft::net::detail {
+
+class poller final : public driver {
+public:
+  // The poller of the running worker, installed if it has none. Null and `ec` when no descriptors
+  // or memory are to be had (errno of epoll_create1(2) and eventfd(2)).
+  static poller* of_this_worker(std::error_code& ec);
+
+  // The same, but null if none is installed.
+  static poller* if_installed() noexcept;
+
+  poller(const poller&) = delete;
+  poller& operator=(const poller&) = delete;
+  ~poller() override;
+
+  void poll(clock::time_point deadline) override;
+  void wake() noexcept override;
+
+  bool has_waiters() const noexcept override { return waiting_ != 0; }
+
+  void after_fork() override;
+
+  // Has events of `fd` reported to `record` from now on, if they are not yet. False and `ec` (errno
+  // of epoll_ctl(2)) on failure.
+  bool watch(int fd, fd_record& record, std::error_code& ec) noexcept;
+
+  // The opposite, for a descriptor that lives on without us.
+  void unwatch(int fd, fd_record& record) noexcept;
+
+  // Parks the running fiber in `queue`, where report_events() or a close will find it.
+  weft::detail::wake_reason wait(wait_queue& queue);
+
+  buffer_pool& buffers() noexcept { return *buffers_; }
+
+  // Fibers that wait for a descriptor number to become free.
+  wait_queue& short_of_descriptors() noexcept { return short_of_descriptors_; }
+
+  // Whether a failure of accept(2) has not been reported for 10 s; it then counts as reported.
+  bool may_report_accept_trouble(int error) noexcept;
+
+private:
+  poller(int epoll, int wake_event);
+  int wait_for_events(clock::time_point deadline) noexcept;
+  bool watch_wake_event() noexcept;
+
+  int epoll_;
+  int wake_event_;
+  std::uint32_t id_;
+  std::size_t waiting_ = 0;
+  // Together they decide who writes to wake_event_. wake() stores `woken_` and reads `sleeping_`,
+  // wait_for_events() stores `sleeping_` and reads `woken_`, both sequentially consistent: at least
+  // one sees the other.
+  weft::detail::atomic<bool> sleeping_{false};
+  weft::detail::atomic<bool> woken_{false};
+  wait_queue short_of_descriptors_;
+  int reported_trouble_ = 0;
+  clock::time_point trouble_reported_at_;
+  buffer_pool* buffers_;
+  std::array<epoll_event, 512> events_;
+};
+
+}  // namespace weft::net::detail

@@ -1,0 +1,69 @@
+#include <string>
+#include <utility>
+
+#include <weft/fiber/detail/fiber_group.hpp>
+#include <weft/fiber/diagnostics.hpp>
+#include <weft/fiber/error.hpp>
+#include <weft/fiber/this_fiber.hpp>
+#include <weft/net/serve.hpp>
+
+namespace weft::net {
+namespace {
+
+bool is_everyday(const std::error_code& ec) noexcept {
+  return ec == errc::eof || ec == errc::cancelled || ec == errc::closed ||
+         ec == std::errc::connection_reset || ec == std::errc::broken_pipe ||
+         ec == std::errc::connection_aborted || ec == std::errc::not_connected ||
+         ec == std::errc::timed_out;
+}
+
+void report(const socket& connection, const char* what) {
+  std::error_code ec;
+  const endpoint peer = connection.remote_endpoint(ec);
+  diagnose((ec ? "a connection" : "the connection from " + peer.to_string()) +
+           " ended by an exception: " + what);
+}
+
+void handle(const connection_handler& handler, socket& connection) {
+  try {
+    handler(connection);
+  } catch (const std::system_error& error) {
+    if (!is_everyday(error.code())) report(connection, error.what());
+  } catch (const std::exception& error) {
+    report(connection, error.what());
+  }
+}
+
+// Waits a little for fibers to end and to give their stacks back.
+void pause_for_memory(std::error_code reason, std::error_code& ec) {
+  diagnose("serve: no fiber for a connection: " + reason.message());
+  this_fiber::sleep_for(std::chrono::milliseconds{100}, ec);
+}
+
+}  // namespace
+
+void serve(listener& listener, const connection_handler& handler, const serve_options& options) {
+  weft::detail::fiber_group connections;
+  const spawn_options spawning{.stack_size = options.stack_size};
+  std::error_code ec;
+  while (!ec) {
+    socket accepted = listener.accept(ec);
+    if (ec) break;
+    std::error_code spawn_error;
+    connections.spawn(
+        spawning,
+        [connection = std::move(accepted), &handler]() mutable { handle(handler, connection); },
+        spawn_error);
+    if (spawn_error) pause_for_memory(spawn_error, ec);
+  }
+
+  listener.close();
+  const auto deadline = std::chrono::steady_clock::now() + options.drain;
+  if (!connections.wait_empty(deadline, weft::detail::cancellation::ignored)) {
+    connections.cancel_all();
+    connections.wait_empty(weft::detail::no_deadline, weft::detail::cancellation::ignored);
+  }
+  if (ec != errc::cancelled && ec != errc::closed) throw std::system_error(ec, "serve");
+}
+
+}  // namespace weft::net

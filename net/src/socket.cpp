@@ -1,0 +1,156 @@
+// Connecting, closing and the options of weft::net::socket.
+#include <algorithm>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <weft/fiber/error.hpp>
+#include <weft/fiber/this_fiber.hpp>
+#include <weft/net/socket.hpp>
+
+#include "descriptor_io.hpp"
+#include "native_socket.hpp"
+
+namespace weft::net {
+
+using detail::check_result;
+using detail::system_error_code;
+using detail::throw_if;
+
+namespace {
+
+// A UNIX socket whose backlog is full refuses a non-blocking connect(2) with EAGAIN, and no event
+// tells when there is room (man 2 connect): it is tried again after a pause.
+std::error_code connect_with_pauses(int fd, const endpoint& remote) {
+  using namespace std::chrono_literals;
+  for (std::chrono::milliseconds pause = 1ms;; pause = std::min(2 * pause, 50ms)) {
+    if (::connect(fd, remote.native(), remote.native_size()) == 0) return {};
+    if (errno != EAGAIN) return system_error_code(errno);
+    std::error_code ec;
+    this_fiber::sleep_for(pause, ec);
+    if (ec) return ec;
+  }
+}
+
+// After EINPROGRESS: waits for the outcome, which is in SO_ERROR.
+std::error_code await_connected(const detail::descriptor& target) {
+  std::error_code ec;
+  detail::io_turn turn{target, detail::direction::write, ec};
+  if (!turn) return ec;
+  turn.not_ready();
+  if (!turn.await_ready(ec)) return ec;
+  const int error = detail::get_option(target, SOL_SOCKET, SO_ERROR, ec);
+  return ec ? ec : std::error_code{error, std::system_category()};
+}
+
+}  // namespace
+
+socket socket::adopt(int fd, std::error_code& ec) {
+  return socket{detail::adopt_socket(fd, SOCK_STREAM, ec)};
+}
+
+socket socket::adopt(int fd) {
+  std::error_code ec;
+  socket result = adopt(fd, ec);
+  throw_if(ec, "socket::adopt");
+  return result;
+}
+
+socket socket::connect(const endpoint& remote, std::error_code& ec) {
+  ec.clear();
+  if (weft::detail::refuse_if_cancelled()) {
+    ec = errc::cancelled;
+    return {};
+  }
+  socket result{detail::open_socket(remote.family(), SOCK_STREAM, ec)};
+  if (ec) return {};
+  ec = connect_with_pauses(result.native_handle(), remote);
+  // An interrupted connect(2) goes on in the background, like one in progress.
+  if (ec == std::errc::operation_in_progress || ec == std::errc::interrupted) {
+    ec = await_connected(result.descriptor_);
+  }
+  if (ec) return {};
+  return result;
+}
+
+socket socket::connect(const endpoint& remote) {
+  std::error_code ec;
+  socket result = connect(remote, ec);
+  if (ec) throw std::system_error(ec, "connect to " + remote.to_string());
+  return result;
+}
+
+void socket::shutdown(side which, std::error_code& ec) noexcept {
+  if (!is_open()) {
+    ec = errc::closed;
+    return;
+  }
+  const int how = which == side::read ? SHUT_RD : which == side::write ? SHUT_WR : SHUT_RDWR;
+  ec = check_result(::shutdown(native_handle(), how));
+}
+
+void socket::shutdown(side which) {
+  std::error_code ec;
+  shutdown(which, ec);
+  throw_if(ec, "socket::shutdown");
+}
+
+endpoint socket::local_endpoint(std::error_code& ec) const {
+  return detail::local_endpoint(descriptor_, ec);
+}
+
+endpoint socket::local_endpoint() const {
+  std::error_code ec;
+  const endpoint result = local_endpoint(ec);
+  throw_if(ec, "socket::local_endpoint");
+  return result;
+}
+
+endpoint socket::remote_endpoint(std::error_code& ec) const {
+  return detail::remote_endpoint(descriptor_, ec);
+}
+
+endpoint socket::remote_endpoint() const {
+  std::error_code ec;
+  const endpoint result = remote_endpoint(ec);
+  throw_if(ec, "socket::remote_endpoint");
+  return result;
+}
+
+void socket::set_option(int level, int name, int value, std::error_code& ec) noexcept {
+  detail::set_option(descriptor_, level, name, value, ec);
+}
+
+void socket::set_option(int level, int name, int value) {
+  std::error_code ec;
+  set_option(level, name, value, ec);
+  throw_if(ec, "socket::set_option");
+}
+
+int socket::get_option(int level, int name, std::error_code& ec) const noexcept {
+  return detail::get_option(descriptor_, level, name, ec);
+}
+
+int socket::get_option(int level, int name) const {
+  std::error_code ec;
+  const int value = get_option(level, name, ec);
+  throw_if(ec, "socket::get_option");
+  return value;
+}
+
+void socket::set_no_delay(bool on) { set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); }
+
+void socket::set_keep_alive(bool on) { set_option(SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0); }
+
+void socket::set_receive_buffer_size(int bytes) { set_option(SOL_SOCKET, SO_RCVBUF, bytes); }
+
+void socket::set_send_buffer_size(int bytes) { set_option(SOL_SOCKET, SO_SNDBUF, bytes); }
+
+void socket::set_linger(std::optional<std::chrono::seconds> linger) {
+  if (!is_open()) throw std::system_error(make_error_code(errc::closed), "socket::set_linger");
+  const ::linger value{linger ? 1 : 0, linger ? static_cast<int>(linger->count()) : 0};
+  throw_if(check_result(::setsockopt(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value)),
+           "socket::set_linger");
+}
+
+}  // namespace weft::net

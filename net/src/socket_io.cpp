@@ -1,0 +1,140 @@
+// The reads and writes of weft::net::socket.
+#include <algorithm>
+#include <sys/socket.h>
+
+#include <weft/fiber/error.hpp>
+#include <weft/net/socket.hpp>
+
+#include "buffer_pool.hpp"
+#include "descriptor_io.hpp"
+
+namespace weft::net {
+
+using detail::direction;
+using detail::io_turn;
+
+static_assert(borrowed_bytes::capacity == detail::io_buffer::capacity);
+
+namespace {
+
+// One recv(2), and what it says of the data that is left.
+std::ptrdiff_t receive_once(io_turn& turn, std::byte* buffer, std::size_t size) noexcept {
+  const std::ptrdiff_t count = ::recv(turn.fd(), buffer, size, 0);
+  if (count > 0 && static_cast<std::size_t>(count) < size &&
+      turn.record().short_read_means_drained()) {
+    turn.not_ready();
+  }
+  return count;
+}
+
+// 0 and `ec` at the end of the stream or on an error.
+std::size_t receive_some(io_turn& turn, std::span<std::byte> buffer, std::error_code& ec) {
+  const std::ptrdiff_t count = detail::retry_when_ready(
+      turn, [&] { return receive_once(turn, buffer.data(), buffer.size()); }, ec);
+  if (count == 0) ec = errc::eof;
+  return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+}  // namespace
+
+std::size_t socket::read_some(std::span<std::byte> buffer, std::error_code& ec) {
+  std::size_t count = 0;
+  {
+    io_turn turn{descriptor_, direction::read, ec};
+    if (!turn || buffer.empty()) return 0;
+    count = receive_some(turn, buffer, ec);
+  }
+  weft::detail::spend_budget();
+  return count;
+}
+
+std::size_t socket::read(std::span<std::byte> buffer, std::error_code& ec) {
+  std::size_t count = 0;
+  {
+    io_turn turn{descriptor_, direction::read, ec};
+    while (turn && count < buffer.size() && !ec) {
+      count += receive_some(turn, buffer.subspan(count), ec);
+    }
+  }
+  weft::detail::spend_budget();
+  return count;
+}
+
+borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& ec) {
+  const std::size_t size = std::clamp<std::size_t>(at_most, 1, borrowed_bytes::capacity);
+  detail::io_buffer* buffer = nullptr;
+  std::ptrdiff_t count = 0;
+  {
+    io_turn turn{descriptor_, direction::read, ec};
+    if (!turn) return {};
+    // Lent only once there may be something to read, and given back before another wait.
+    count = detail::retry_when_ready(
+        turn,
+        [&]() -> std::ptrdiff_t {
+          detail::poller* const worker = detail::poller::of_this_worker(ec);
+          buffer = worker != nullptr ? worker->buffers().lend() : nullptr;
+          if (buffer == nullptr) {
+            errno = ENOMEM;
+            return -1;
+          }
+          const std::ptrdiff_t got = receive_once(turn, buffer->bytes.data(), size);
+          if (got <= 0) buffer->home->take_back(*buffer);
+          return got;
+        },
+        ec);
+  }
+  weft::detail::spend_budget();
+  if (count == 0) ec = errc::eof;
+  if (count <= 0) return {};
+  return {buffer, {buffer->bytes.data(), static_cast<std::size_t>(count)}};
+}
+
+std::size_t socket::write(std::span<const std::byte> data, std::error_code& ec) {
+  std::size_t written = 0;
+  {
+    io_turn turn{descriptor_, direction::write, ec};
+    while (turn && written < data.size()) {
+      const auto rest = data.subspan(written);
+      const std::ptrdiff_t count = detail::retry_when_ready(
+          turn, [&] { return ::send(turn.fd(), rest.data(), rest.size(), MSG_NOSIGNAL); }, ec);
+      if (count < 0) break;
+      written += static_cast<std::size_t>(count);
+    }
+  }
+  weft::detail::spend_budget();
+  return written;
+}
+
+void borrowed_bytes::give_back() noexcept {
+  if (buffer_ != nullptr) buffer_->home->take_back(*std::exchange(buffer_, nullptr));
+}
+
+std::size_t socket::read_some(std::span<std::byte> buffer) {
+  std::error_code ec;
+  const std::size_t count = read_some(buffer, ec);
+  if (ec) throw std::system_error(ec, "socket::read_some");
+  return count;
+}
+
+std::size_t socket::read(std::span<std::byte> buffer) {
+  std::error_code ec;
+  const std::size_t count = read(buffer, ec);
+  if (ec) throw std::system_error(ec, "socket::read");
+  return count;
+}
+
+borrowed_bytes socket::read_some_borrowed(std::size_t at_most) {
+  std::error_code ec;
+  borrowed_bytes result = read_some_borrowed(at_most, ec);
+  if (ec && ec != errc::eof) throw std::system_error(ec, "socket::read_some_borrowed");
+  return result;
+}
+
+std::size_t socket::write(std::span<const std::byte> data) {
+  std::error_code ec;
+  const std::size_t written = write(data, ec);
+  if (ec) throw std::system_error(ec, "socket::write");
+  return written;
+}
+
+}  // namespace weft::net
