@@ -1,21 +1,40 @@
 #include "block_slab.hpp"
 
+#include <algorithm>
+#include <memory>
 #include <new>
 #include <utility>
 
 namespace weft::detail {
 
+block_slab::~block_slab() {
+  for (block_chunk* const chunk : chunks_) {
+    for (std::size_t i = 0; i < chunk->constructed; ++i) std::destroy_at(&chunk->at(i));
+    delete chunk;
+  }
+}
+
 control_block* block_slab::allocate() noexcept {
-  if (free_ == nullptr && !grow()) return nullptr;
-  control_block* const block = std::exchange(free_, free_->next_ready);
-  block->next_ready = nullptr;
+  block_chunk* const chunk = with_room_.empty() ? grow() : with_room_.back();
+  if (chunk == nullptr) return nullptr;
+  control_block* block = chunk->free;
+  if (block != nullptr) {
+    chunk->free = std::exchange(block->next_ready, nullptr);
+  } else {
+    block = ::new (chunk->space + chunk->constructed * sizeof(control_block)) control_block;
+    block->wait.owner = block;
+    block->home = chunk;
+    ++chunk->constructed;
+  }
+  if (++chunk->used == block_chunk::capacity) with_room_.pop_back();
   block->status = fiber_status::reserved;
-  block->home = this;
   ++in_use_;
   return block;
 }
 
-void block_slab::free(control_block& block) noexcept {
+void block_slab::free(control_block& block) noexcept { block.home->slab.take_back(block); }
+
+void block_slab::take_back(control_block& block) noexcept {
   block.exceptions = {};
   block.status = fiber_status::free;
   block.cancel_requested = false;
@@ -25,8 +44,14 @@ void block_slab::free(control_block& block) noexcept {
   block.task = nullptr;
   block.group = nullptr;
   block.name.clear();
-  block.next_ready = std::exchange(free_, &block);
+  block_chunk& chunk = *block.home;
+  block.next_ready = std::exchange(chunk.free, &block);
   --in_use_;
+  if (chunk.used-- == block_chunk::capacity) {
+    with_room_.push_back(&chunk);  // never grows: grow() has made room
+  } else if (chunk.used == 0 && with_room_.size() > 1) {
+    drop(chunk);
+  }
   if (abandoned_ && in_use_ == 0) delete this;
 }
 
@@ -35,18 +60,26 @@ void block_slab::abandon() noexcept {
   if (in_use_ == 0) delete this;
 }
 
-bool block_slab::grow() noexcept {
+block_chunk* block_slab::grow() noexcept {
   try {
-    chunks_.push_back(std::make_unique<control_block[]>(blocks_a_chunk));
+    if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size() + 8);
+    with_room_.reserve(chunks_.capacity());
   } catch (const std::bad_alloc&) {
-    return false;
+    return nullptr;
   }
-  control_block* const chunk = chunks_.back().get();
-  for (std::size_t i = blocks_a_chunk; i-- > 0;) {
-    chunk[i].wait.owner = &chunk[i];
-    chunk[i].next_ready = std::exchange(free_, &chunk[i]);
-  }
-  return true;
+  auto* const chunk = new (std::nothrow) block_chunk{*this};
+  if (chunk == nullptr) return nullptr;
+  chunks_.push_back(chunk);
+  with_room_.push_back(chunk);
+  return chunk;
+}
+
+// Searches lists that are as long as the chunks are many: once for 512 fibers that have ended.
+void block_slab::drop(block_chunk& empty) noexcept {
+  std::erase(with_room_, &empty);
+  std::erase(chunks_, &empty);
+  for (std::size_t i = 0; i < empty.constructed; ++i) std::destroy_at(&empty.at(i));
+  delete &empty;
 }
 
 }  // namespace weft::detail

@@ -1,56 +1,75 @@
-// Where control blocks come from: chunks of them, the one freed last handed out first.
+// Where control blocks come from: chunks of them, each large enough to be mapped and unmapped alone.
 //
 // Lives as long as one block of it is in use, for a handle may outlive its runtime.
 // Threads: the worker only.
 #pragma once
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <vector>
 
 #include "control_block.hpp"
 
 namespace weft::detail {
 
+struct block_chunk;
+
 class block_slab {
 public:
   // By new, because it ends by abandon().
   static block_slab* create() { return new block_slab; }
-
   block_slab(const block_slab&) = delete;
   block_slab& operator=(const block_slab&) = delete;
 
-  // A block with status `reserved`, or null when there is no memory.
+  // A block with status `reserved`, or null when there is no memory. The one freed last comes first.
   control_block* allocate() noexcept;
   // Takes back a block that no handle stands for and whose task is gone.
-  void free(control_block& block) noexcept;
+  static void free(control_block& block) noexcept;
 
   // The owner gives the slab up: it goes with its last block.
   void abandon() noexcept;
 
   std::size_t in_use() const noexcept { return in_use_; }
+  std::size_t chunks() const noexcept { return chunks_.size(); }
 
   // Calls visit(block) for every block in use.
-  template <class Visit>
-  void for_each(Visit&& visit) {
-    for (const auto& chunk : chunks_) {
-      for (std::size_t i = 0; i < blocks_a_chunk; ++i) {
-        if (chunk[i].status != fiber_status::free) visit(chunk[i]);
-      }
-    }
-  }
+  template <class Visit> void for_each(Visit&& visit);
 
 private:
-  static constexpr std::size_t blocks_a_chunk = 64;
-
   block_slab() = default;
-  ~block_slab() = default;
-  bool grow() noexcept;
+  ~block_slab();
+  block_chunk* grow() noexcept;
+  void take_back(control_block& block) noexcept;
+  void drop(block_chunk& empty) noexcept;
 
-  std::vector<std::unique_ptr<control_block[]>> chunks_;
-  control_block* free_ = nullptr;  // linked by next_ready
+  std::vector<block_chunk*> chunks_;
+  std::vector<block_chunk*> with_room_;  // used last at the back
   std::size_t in_use_ = 0;
   bool abandoned_ = false;
 };
+
+struct block_chunk {
+  static constexpr std::size_t capacity = 512;  // 160 KiB, above malloc's threshold for mmap
+
+  explicit block_chunk(block_slab& owner) noexcept : slab(owner) {}
+
+  control_block& at(std::size_t index) noexcept {
+    return *std::launder(reinterpret_cast<control_block*>(space + index * sizeof(control_block)));
+  }
+
+  block_slab& slab;
+  control_block* free = nullptr;  // linked by next_ready
+  std::size_t used = 0;
+  std::size_t constructed = 0;  // the first so many; the rest has not been touched
+  alignas(control_block) std::byte space[capacity * sizeof(control_block)];
+};
+
+template <class Visit> void block_slab::for_each(Visit&& visit) {
+  for (block_chunk* const chunk : chunks_) {
+    for (std::size_t i = 0; i < chunk->constructed; ++i) {
+      if (chunk->at(i).status != fiber_status::free) visit(chunk->at(i));
+    }
+  }
+}
 
 }  // namespace weft::detail

@@ -24,11 +24,12 @@ namespace weft::detail {
 
 class scheduler;
 class fiber_group;
-class block_slab;
+struct block_chunk;
 
 enum class fiber_status : std::uint8_t { free, reserved, unstarted, started, done };
 
-inline constexpr std::size_t inline_task_size = 80;
+// What fills the last cache line.
+inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 80 : 176;
 
 struct alignas(64) control_block {
   machine_context context;
@@ -58,7 +59,7 @@ struct alignas(64) control_block {
   std::source_location location;
   std::string name;
 
-  block_slab* home = nullptr;
+  block_chunk* home = nullptr;
   alignas(16) std::byte task_space[inline_task_size];
 
   std::string display_name() const;

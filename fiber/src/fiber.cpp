@@ -58,7 +58,7 @@ void release_reference(control_block& block) noexcept {
   if (block.heap_task_alignment != 0) {
     ::operator delete(place, std::align_val_t{block.heap_task_alignment});
   }
-  block.home->free(block);
+  block_slab::free(block);
 }
 
 control_block* reserve_fiber(const spawn_options& options, fiber_group* group,

@@ -87,7 +87,7 @@ void scheduler::start(control_block& block, task_base& task) noexcept {
 void scheduler::abandon(control_block& block) noexcept {
   stacks_.cancel_reservation(block.size_class);
   if (block.group != nullptr) block.group->remove(block);
-  blocks_->free(block);
+  block_slab::free(block);
 }
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
@@ -182,9 +182,12 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& n
 }
 
 void scheduler::yield() noexcept {
-  if (ready_.empty() && --picks_until_poll_ != 0) {
+  if (ready_.empty()) {
     budget_ = budget_a_run;
-    return;
+    if (--picks_until_poll_ != 0) return;
+    picks_until_poll_ = picks_a_poll;
+    poll(deadline_clock::time_point::min());
+    if (ready_.empty()) return;
   }
   ready_.push(*current_);
   switch_to(pick_next());
@@ -244,13 +247,13 @@ void scheduler::trim_later() noexcept {
   if (!trim_timer_.armed()) timers_.arm(trim_timer_, now() + trim_interval);
 }
 
-driver& scheduler::install_driver(std::unique_ptr<driver> replacement) noexcept {
+void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
   retired_driver_ = std::move(driver_);
   driver_ = std::move(replacement);
+  driver_kind_ = kind;
   // Pairs with the load in request_stop(), which may still wake the retired driver: that one stays,
   // and this worker looks at the request before it polls the new one.
   wakeable_.store(driver_.get(), std::memory_order_seq_cst);
-  return *driver_;
 }
 
 // ---- cancellation ------------------------------------------------------------------------------
@@ -343,8 +346,12 @@ void scheduler::die_of_stubborn_fibers() {
   std::abort();
 }
 
-void install_driver(std::unique_ptr<driver> replacement) noexcept {
-  require_scheduler().install_driver(std::move(replacement));
+void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
+  require_scheduler().install_driver(std::move(replacement), kind);
+}
+
+driver* installed_driver(const void* kind) noexcept {
+  return running_scheduler != nullptr ? running_scheduler->installed_driver(kind) : nullptr;
 }
 
 }  // namespace weft::detail

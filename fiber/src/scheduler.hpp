@@ -34,7 +34,9 @@ public:
   // The scheduler that runs on the calling thread, or null.
   static scheduler* running() noexcept;
 
+  // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_; }
+  const control_block* current_if_any() const noexcept { return current_; }
 
   // Runs `main_task` as the main fiber, then ends what is left.
   void run(task_base& main_task);
@@ -59,10 +61,12 @@ public:
     if (--budget_ == 0) yield();
   }
 
-  // Replaces the driver that only sleeps. Returns the one in use now.
-  driver& install_driver(std::unique_ptr<driver> replacement) noexcept;
-
-  driver& current_driver() noexcept { return *driver_; }
+  // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
+  void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
+  // The installed driver if it is of this kind, or null.
+  driver* installed_driver(const void* kind) const noexcept {
+    return driver_kind_ == kind ? driver_.get() : nullptr;
+  }
 
   deadline_clock::time_point now() const noexcept { return deadline_clock::now(); }
 
@@ -108,6 +112,7 @@ private:
   timer_wheel timers_;
 
   std::unique_ptr<driver> driver_;
+  const void* driver_kind_ = nullptr;
   // The driver as request_stop() sees it; a replaced one lives on in `retired_driver_`.
   atomic<driver*> wakeable_;
   std::unique_ptr<driver> retired_driver_;

@@ -56,19 +56,19 @@ void sleep_for(std::chrono::nanoseconds duration, std::error_code& ec) {
 
 void sleep_for(std::chrono::nanoseconds duration) { sleep_until(deadline_after(duration)); }
 
-fiber_id get_id() noexcept {
+namespace {
+
+const detail::control_block* current() noexcept {
   scheduler* const worker = scheduler::running();
-  return worker != nullptr ? worker->current().id : fiber_id{};
+  return worker != nullptr ? worker->current_if_any() : nullptr;
 }
 
-std::string name() {
-  scheduler* const worker = scheduler::running();
-  return worker != nullptr ? worker->current().display_name() : "";
-}
+}  // namespace
 
-bool cancel_requested() noexcept {
-  scheduler* const worker = scheduler::running();
-  return worker != nullptr && worker->current().cancel_requested;
-}
+fiber_id get_id() noexcept { return current() != nullptr ? current()->id : fiber_id{}; }
+
+std::string name() { return current() != nullptr ? current()->display_name() : ""; }
+
+bool cancel_requested() noexcept { return current() != nullptr && current()->cancel_requested; }
 
 }  // namespace weft::this_fiber

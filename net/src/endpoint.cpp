@@ -23,7 +23,7 @@ constexpr std::size_t path_capacity = sizeof(sockaddr_un::sun_path);
 constexpr std::string_view unix_prefix = "unix:";
 
 bool is_digits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 // Strictly decimal: no sign, no space, and no leading zero, which others read as octal.
@@ -67,16 +67,16 @@ parsed parse_v4(std::string_view text) {
     return refuse("a UNIX domain name stands behind unix:");
   }
   const std::size_t colon = text.rfind(':');
-  if (colon == text.npos) return refuse("the port is missing");
+  if (colon == std::string_view::npos) return refuse("the port is missing");
   const std::string_view host = text.substr(0, colon);
   if (host.empty()) return refuse("the address in front of the port is missing");
   if (host == "*") return refuse("* is not accepted, every address is 0.0.0.0 or [::]");
-  if (host.find(':') != host.npos) return refuse("an IPv6 address stands in brackets");
+  if (host.find(':') != std::string_view::npos) return refuse("an IPv6 address stands in brackets");
 
   std::array<char, INET_ADDRSTRLEN> terminated;
   std::array<std::uint8_t, 4> address;
   if (!terminate(host, terminated) || inet_pton(AF_INET, terminated.data(), &address) != 1) {
-    return host.find_first_not_of("0123456789.") == host.npos
+    return host.find_first_not_of("0123456789.") == std::string_view::npos
                ? refuse("its host is not an IPv4 address of four decimal numbers")
                : refuse("its host is not an address, and names are not looked up here");
   }
@@ -108,7 +108,7 @@ parsed parse_scope(std::string_view text, std::uint32_t& scope) {
   }
   std::array<char, IF_NAMESIZE> name{};
   // The kernel would look up what stands in front of a colon.
-  if (text.empty() || text.find(':') != text.npos || !terminate(text, name)) {
+  if (text.empty() || text.find(':') != std::string_view::npos || !terminate(text, name)) {
     return refuse("the scope is not the name of an interface");
   }
   const std::error_code ec = find_interface(name, scope);
@@ -119,7 +119,7 @@ parsed parse_scope(std::string_view text, std::uint32_t& scope) {
 
 parsed parse_v6(std::string_view text) {
   const std::size_t bracket = text.rfind(']');
-  if (bracket == text.npos) return refuse("the closing bracket is missing");
+  if (bracket == std::string_view::npos) return refuse("the closing bracket is missing");
   const std::string_view rest = text.substr(bracket + 1);
   if (!rest.empty() && rest.front() != ':') {
     return refuse("only a colon and the port may follow the bracket");
@@ -137,7 +137,7 @@ parsed parse_v6(std::string_view text) {
   if (const char* what = check_port(rest.empty() ? rest : rest.substr(1), port))
     return refuse(what);
   std::uint32_t scope = 0;
-  if (percent != inside.npos) {
+  if (percent != std::string_view::npos) {
     if (const parsed result = parse_scope(inside.substr(percent + 1), scope); result.wrong) {
       return result;
     }
@@ -195,7 +195,7 @@ parsed parse_unix(std::string_view name) {
 
 parsed parse_text(std::string_view text) {
   if (text.empty()) return refuse("it is empty");
-  if (text.find('\0') != text.npos) return refuse("it contains a NUL byte");
+  if (text.find('\0') != std::string_view::npos) return refuse("it contains a NUL byte");
   if (text.starts_with(unix_prefix)) return parse_unix(text.substr(unix_prefix.size()));
   if (text.starts_with('[')) return parse_v6(text);
   return parse_v4(text);
@@ -303,7 +303,7 @@ endpoint endpoint::unix_domain(std::string_view path, std::error_code& ec) noexc
     ec = std::make_error_code(std::errc::filename_too_long);
     return {};
   }
-  if (!path.starts_with('\0') && path.find('\0') != path.npos) {
+  if (!path.starts_with('\0') && path.find('\0') != std::string_view::npos) {
     ec = std::make_error_code(std::errc::invalid_argument);
     return {};
   }
@@ -433,7 +433,7 @@ std::strong_ordering operator<=>(const endpoint& left, const endpoint& right) no
   if (left.is_v4()) {
     const auto order =
         ntohl(left.address_.v4.sin_addr.s_addr) <=> ntohl(right.address_.v4.sin_addr.s_addr);
-    return order != 0 ? order : left.port() <=> right.port();
+    return std::is_neq(order) ? order : left.port() <=> right.port();
   }
   if (left.is_v6()) {
     const sockaddr_in6& a = left.address_.v6;
@@ -441,7 +441,7 @@ std::strong_ordering operator<=>(const endpoint& left, const endpoint& right) no
     const int bytes = std::memcmp(&a.sin6_addr, &b.sin6_addr, sizeof a.sin6_addr);
     if (bytes != 0) return bytes <=> 0;
     const auto order = a.sin6_scope_id <=> b.sin6_scope_id;
-    return order != 0 ? order : left.port() <=> right.port();
+    return std::is_neq(order) ? order : left.port() <=> right.port();
   }
   return std::strong_ordering::equal;
 }

@@ -14,7 +14,8 @@
 namespace weft::net::detail {
 namespace {
 
-thread_local poller* pollers_own = nullptr;
+// By its address, the kind of driver that a poller is.
+constexpr char poller_kind = 0;
 
 // Relaxed: only the values need to differ. 0 is no poller.
 weft::detail::atomic<std::uint32_t> last_poller_id{0};
@@ -37,10 +38,12 @@ int milliseconds_until(driver::clock::time_point deadline) noexcept {
 
 }  // namespace
 
-poller* poller::if_installed() noexcept { return pollers_own; }
+poller* poller::if_installed() noexcept {
+  return static_cast<poller*>(weft::detail::installed_driver(&poller_kind));
+}
 
 poller* poller::of_this_worker(std::error_code& ec) {
-  if (pollers_own != nullptr) return pollers_own;
+  if (poller* const present = if_installed()) return present;
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) {
     ec = last_error();
@@ -57,9 +60,9 @@ poller* poller::of_this_worker(std::error_code& ec) {
     ec = last_error();
     return nullptr;
   }
-  pollers_own = fresh.get();
-  weft::detail::install_driver(std::move(fresh));
-  return pollers_own;
+  poller* const result = fresh.get();
+  weft::detail::install_driver(std::move(fresh), &poller_kind);
+  return result;
 }
 
 poller::poller(int epoll, int wake_event)
@@ -68,7 +71,6 @@ poller::poller(int epoll, int wake_event)
       buffers_(buffer_pool::create()) {}
 
 poller::~poller() {
-  if (pollers_own == this) pollers_own = nullptr;
   buffers_->abandon();
   ::close(wake_event_);
   ::close(epoll_);

@@ -150,7 +150,7 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
   if (block == nullptr) return nullptr;
   try {
     void* const place = task_storage(*block, sizeof(task_type), alignof(task_type));
-    start_fiber(*block, *::new (place) task_type(std::forward<Function>(function)));
+    start_fiber(*block, *::new (place) task_type(std::in_place, std::forward<Function>(function)));
   } catch (...) {
     abandon_fiber(*block);
     throw;

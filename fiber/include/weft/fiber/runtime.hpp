@@ -47,7 +47,7 @@ public:
   /// waited for; one that goes on for 5 s ends the process with its name. May be called again.
   template <class Function>
   std::invoke_result_t<Function> run(Function&& main_function) {
-    detail::task<std::decay_t<Function>> task{std::forward<Function>(main_function)};
+    detail::task<std::decay_t<Function>> task{std::in_place, std::forward<Function>(main_function)};
     run_main(task);
     if (task.failure) std::rethrow_exception(task.failure);
     if constexpr (!std::is_void_v<std::invoke_result_t<Function>>) {

@@ -47,6 +47,8 @@ public:
   /// The bytes, valid as long as the lease.
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
+  // Implicit, so that what was read can be written as it is.
+  // NOLINTNEXTLINE(google-explicit-constructor)
   operator std::span<const std::byte>() const noexcept { return bytes_; }
 
   /// The same as text.

@@ -46,7 +46,7 @@ template <class Function>
 class task final : public task_result<std::invoke_result_t<Function>> {
 public:
   template <class F>
-  explicit task(F&& function) : function_(std::in_place, std::forward<F>(function)) {}
+  task(std::in_place_t, F&& function) : function_(std::in_place, std::forward<F>(function)) {}
 
   void run() noexcept override {
     using result = std::invoke_result_t<Function>;
