@@ -1,0 +1,146 @@
+#include "options.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <weft/tools/command_line.hpp>
+
+namespace weft::load {
+namespace {
+
+constexpr const char* exit_codes =
+    "Exit codes:\n"
+    "  0    the run went well\n"
+    "  1    it could not run: connect refused, connections lost before the start, too few file\n"
+    "       descriptors or local ports\n"
+    "  2    a bad argument\n"
+    "  3    bytes that came back were wrong, or connections broke during the run\n"
+    "  130  ended by Ctrl-C, 143 by SIGTERM, after the report of what was measured\n";
+
+// Accepts a number from `low` to `high`, and nothing around it. Also refuses what CLI11 alone lets
+// through: nan, and a sign on an unsigned number.
+template <typename Number>
+CLI::Validator between(Number low, Number high, const char* unit) {
+  const auto check = [=](std::string& text) -> std::string {
+    Number value{};
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, value);
+    if (parsed.ec == std::errc{} && parsed.ptr == end && value >= low && value <= high) return {};
+    return fmt::format("'{}' is not accepted, expected {} from {} to {}", text, unit, low, high);
+  };
+  return CLI::Validator(check, fmt::format("{}..{}", low, high));
+}
+
+struct raw_options {
+  std::string where;
+  double seconds = 5;
+  double warm_up = 1;
+  bool churn = false;
+  bool idle = false;
+};
+
+void add_shape(CLI::App& app, raw_options& raw, options& settings) {
+  app.add_option("target", raw.where,
+                 "HOST:PORT of an echo server, HOST numeric, [v6] or localhost; or unix:/path")
+      ->type_name("HOST:PORT");
+  app.add_option("--connections", settings.connections, "connections at once")
+      ->check(between(1u, 1'000'000u, "a whole number"))
+      ->capture_default_str();
+  app.add_option("--message-bytes", settings.message_bytes, "length of a message")
+      ->check(between(1u, 64u << 20, "a number of bytes"))
+      ->capture_default_str();
+  app.add_option("--depth", settings.depth, "messages in flight on each connection")
+      ->check(between(1u, 4096u, "a whole number"))
+      ->capture_default_str();
+  app.add_option("--seconds", raw.seconds, "how long to measure, or to hold with --idle")
+      ->check(between(0.01, 86400.0, "a number of seconds"))
+      ->capture_default_str();
+  app.add_option("--warm-up", raw.warm_up, "load before it, not measured; none with --idle")
+      ->check(between(0.0, 86400.0, "a number of seconds"))
+      ->capture_default_str();
+}
+
+void add_modes(CLI::App& app, raw_options& raw, options& settings) {
+  CLI::Option* rate =
+      app.add_option("--rate", settings.rate,
+                     "open loop: start this many messages a second in all, evenly over the "
+                     "connections, and measure from the intended start")
+          ->check(between(0.01, 1e9, "messages per second"));
+  CLI::Option* churn =
+      app.add_flag("--churn", raw.churn, "connect, exchange one message, close, again and again");
+  CLI::Option* idle = app.add_flag(
+      "--idle", raw.idle, "exchange one message on each connection, then hold them silently");
+  rate->excludes(churn)->excludes(idle);
+  churn->excludes(idle);
+  app.add_option("--clients", settings.clients, "client processes that share the connections")
+      ->check(between(1u, 256u, "a whole number"))
+      ->capture_default_str();
+  app.add_flag("--json", settings.json, "print the report as one JSON object");
+}
+
+std::chrono::nanoseconds from_seconds(double seconds) {
+  return std::chrono::nanoseconds(std::llround(seconds * 1e9));
+}
+
+// What one option alone cannot tell.
+void check_together(const options& settings) {
+  const auto refuse = [](const std::string& why) { throw CLI::ValidationError(why); };
+  if (settings.clients > settings.connections) {
+    refuse(fmt::format("--clients {} is more than --connections {}, expected at most as many",
+                       settings.clients, settings.connections));
+  }
+  if (settings.mode == load_mode::churn && settings.depth != 1) {
+    refuse("--churn exchanges one message at a time, expected --depth 1 with it");
+  }
+  constexpr std::uint64_t most_in_flight = std::uint64_t{1} << 30;
+  if (std::uint64_t{settings.depth} * settings.message_bytes > most_in_flight) {
+    refuse("--depth times --message-bytes is too much, expected at most 1 GiB in flight on a "
+           "connection");
+  }
+}
+
+void finish(const raw_options& raw, options& settings) {
+  if (raw.where.empty()) {
+    throw CLI::ValidationError(
+        "no target is given, expected HOST:PORT of an echo server or unix:/path");
+  }
+  try {
+    settings.where = target::parse(raw.where);
+  } catch (const std::invalid_argument& error) {
+    throw CLI::ValidationError(error.what());
+  }
+  if (settings.rate > 0) settings.mode = load_mode::open;
+  if (raw.churn) settings.mode = load_mode::churn;
+  if (raw.idle) settings.mode = load_mode::idle;
+  settings.duration = from_seconds(raw.seconds);
+  settings.warm_up = raw.idle ? std::chrono::nanoseconds::zero() : from_seconds(raw.warm_up);
+  check_together(settings);
+}
+
+}  // namespace
+
+const char* name_of(load_mode mode) noexcept {
+  switch (mode) {
+  case load_mode::closed: return "closed";
+  case load_mode::open: return "open";
+  case load_mode::churn: return "churn";
+  case load_mode::idle: return "idle";
+  }
+  return "unknown";
+}
+
+std::optional<int> parse_options(int argc, char** argv, options& settings) {
+  CLI::App app("Loads an echo server and checks every byte that comes back.", "weft-load");
+  app.footer(exit_codes);
+  raw_options raw;
+  add_shape(app, raw, settings);
+  add_modes(app, raw, settings);
+  app.callback([&] { finish(raw, settings); });
+  return tools::parse_arguments(app, argc, argv);
+}
+
+}  // namespace weft::load
