@@ -1,4 +1,5 @@
-// Where control blocks come from: chunks of them, each large enough to be mapped and unmapped alone.
+// Where control blocks come from: chunks of them, each large enough to be mapped and unmapped
+// alone.
 //
 // Lives as long as one block of it is in use, for a handle may outlive its runtime.
 // Threads: the worker only.
@@ -18,10 +19,12 @@ class block_slab {
 public:
   // By new, because it ends by abandon().
   static block_slab* create() { return new block_slab; }
+
   block_slab(const block_slab&) = delete;
   block_slab& operator=(const block_slab&) = delete;
 
-  // A block with status `reserved`, or null when there is no memory. The one freed last comes first.
+  // A block with status `reserved`, or null when there is no memory. The one freed last comes
+  // first.
   control_block* allocate() noexcept;
   // Takes back a block that no handle stands for and whose task is gone.
   static void free(control_block& block) noexcept;
@@ -30,10 +33,12 @@ public:
   void abandon() noexcept;
 
   std::size_t in_use() const noexcept { return in_use_; }
+
   std::size_t chunks() const noexcept { return chunks_.size(); }
 
   // Calls visit(block) for every block in use.
-  template <class Visit> void for_each(Visit&& visit);
+  template <class Visit>
+  void for_each(Visit&& visit);
 
 private:
   block_slab() = default;
@@ -64,7 +69,8 @@ struct block_chunk {
   alignas(control_block) std::byte space[capacity * sizeof(control_block)];
 };
 
-template <class Visit> void block_slab::for_each(Visit&& visit) {
+template <class Visit>
+void block_slab::for_each(Visit&& visit) {
   for (block_chunk* const chunk : chunks_) {
     for (std::size_t i = 0; i < chunk->constructed; ++i) {
       if (chunk->at(i).status != fiber_status::free) visit(chunk->at(i));

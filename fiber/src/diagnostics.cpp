@@ -1,5 +1,8 @@
-#include <cstdio>
+#include <array>
+#include <cerrno>
 #include <mutex>
+#include <sys/uio.h>
+#include <unistd.h>
 #include <utility>
 
 #include <weft/fiber/diagnostics.hpp>
@@ -21,7 +24,16 @@ diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
 void diagnose(std::string_view line) noexcept {
   const std::lock_guard hold{sink_lock};
   if (sink) return sink(line);
-  std::fprintf(stderr, "weft: %.*s\n", static_cast<int>(line.size()), line.data());
+  // In one write, so that lines of several processes do not mix; and not by stdio, which takes 8
+  // KiB of what may be a fiber's stack.
+  constexpr std::string_view prefix = "weft: ";
+  constexpr std::string_view end = "\n";
+  std::array<iovec, 3> parts{};
+  for (std::size_t i = 0; const std::string_view part : {prefix, line, end}) {
+    parts[i++] = {const_cast<char*>(part.data()), part.size()};
+  }
+  while (::writev(STDERR_FILENO, parts.data(), parts.size()) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace weft

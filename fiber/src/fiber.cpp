@@ -49,15 +49,17 @@ bool is_cancellation(const std::exception_ptr& failure) noexcept {
   }
 }
 
-void release_reference(control_block& block) noexcept {
-  if (--block.references != 0) return;
+void drop_task(control_block& block) noexcept {
   report_unseen_failure(block);
-  task_base* const task = block.task;
+  task_base* const task = std::exchange(block.task, nullptr);
   void* const place = dynamic_cast<void*>(task);
   task->~task_base();
-  if (block.heap_task_alignment != 0) {
-    ::operator delete(place, std::align_val_t{block.heap_task_alignment});
-  }
+  free_task_storage(block, place);
+}
+
+void release_reference(control_block& block) noexcept {
+  if (--block.references != 0) return;
+  if (block.task != nullptr) drop_task(block);
   block_slab::free(block);
 }
 
@@ -72,6 +74,11 @@ void* task_storage(control_block& block, std::size_t size, std::size_t alignment
   void* const place = ::operator new(size, std::align_val_t{std::max<std::size_t>(alignment, 16)});
   block.heap_task_alignment = static_cast<std::uint32_t>(std::max<std::size_t>(alignment, 16));
   return place;
+}
+
+void free_task_storage(control_block& block, void* place) noexcept {
+  if (block.heap_task_alignment == 0) return;
+  ::operator delete(place, std::align_val_t{block.heap_task_alignment});
 }
 
 void start_fiber(control_block& block, task_base& task) noexcept {

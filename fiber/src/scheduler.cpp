@@ -32,6 +32,16 @@ fiber_id next_fiber_id() noexcept {
   return fiber_id{last_fiber_id.fetch_add(1, std::memory_order_relaxed) + 1};
 }
 
+bool give_name(control_block& block, std::string_view name) noexcept {
+  if (name.empty()) return true;
+  try {
+    block.name = name;
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 scheduler* scheduler::running() noexcept { return running_scheduler; }
@@ -59,7 +69,8 @@ control_block* scheduler::reserve(const spawn_options& options, fiber_group* gro
   }
   if (!stacks_.reserve(*size_class, ec)) return nullptr;
   control_block* const block = blocks_->allocate();
-  if (block == nullptr) {
+  if (block == nullptr || !give_name(*block, options.name)) {
+    if (block != nullptr) block_slab::free(*block);
     stacks_.cancel_reservation(*size_class);
     ec = std::make_error_code(std::errc::not_enough_memory);
     return nullptr;
@@ -68,7 +79,6 @@ control_block* scheduler::reserve(const spawn_options& options, fiber_group* gro
   block->size_class = *size_class;
   block->location = options.location;
   block->id = next_fiber_id();
-  if (!options.name.empty()) block->name = options.name;
   if (group != nullptr) group->add(*block);
   read_floating_point_control(block->context);
   ec.clear();
@@ -79,7 +89,7 @@ void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
   block.references = 2;
   block.status = fiber_status::unstarted;
-  block.cancel_requested = ending_;
+  if (ending_) block.cancel_requested = true;
   ++live_;
   make_ready(block);
 }
@@ -125,6 +135,8 @@ void scheduler::run_task(control_block& self) noexcept {
 }
 
 void scheduler::finish(control_block& self) noexcept {
+  // Without a handle what is left of the task goes here, where it may still wait.
+  if (self.references == 1) drop_task(self);
   self.status = fiber_status::done;
   self.bound_stack = nullptr;
   self.joiners.wake_all(wake_reason::ready);
@@ -229,10 +241,12 @@ void scheduler::idle() {
 void scheduler::poll(deadline_clock::time_point deadline) {
   // Relaxed: the driver's wake() makes the next poll return, after which it is seen.
   if (stop_requested_.load(std::memory_order_relaxed)) obey_stop_request();
+  const int saved_errno = *errno_;  // of the fiber that parks
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (!timers_.empty()) {
     timers_.expire(now(), [this](timer_node& node) { on_timer(node); });
   }
+  *errno_ = saved_errno;
 }
 
 void scheduler::on_timer(timer_node& node) noexcept {

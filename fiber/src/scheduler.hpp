@@ -36,6 +36,7 @@ public:
 
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_; }
+
   const control_block* current_if_any() const noexcept { return current_; }
 
   // Runs `main_task` as the main fiber, then ends what is left.
@@ -63,6 +64,7 @@ public:
 
   // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
   void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
+
   // The installed driver if it is of this kind, or null.
   driver* installed_driver(const void* kind) const noexcept {
     return driver_kind_ == kind ? driver_.get() : nullptr;
@@ -134,6 +136,9 @@ private:
 // Gives up one of the references to a block; the last one destroys the task, whose failure is then
 // reported if nobody has seen it.
 void release_reference(control_block& block) noexcept;
+
+// Destroys the task of a fiber that has ended; a failure that nobody has seen is reported.
+void drop_task(control_block& block) noexcept;
 
 // The scheduler of the calling thread; ends the process if that runs no fibers.
 scheduler& require_scheduler() noexcept;

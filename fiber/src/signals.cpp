@@ -2,6 +2,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <sched.h>
 
 #include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/runtime.hpp>
@@ -17,17 +18,34 @@ atomic<runtime*> stoppable{nullptr};
 // The signal that came, 0 for none. Written by the handler, read by reraise().
 atomic<int> stopped_by{0};
 
+// Handlers that may be using the runtime they have found, on whichever threads. Raised before
+// `stoppable` is read and looked at after it was cleared, all sequentially consistent: a runtime
+// that a handler has found is not gone before the handler is.
+atomic<int> handlers_under_way{0};
+
 static_assert(std::atomic<runtime*>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
+extern "C" void weft_stop_runtime(int signal);
+
+// Of the signals that we handle, and of no other. From signal handlers too.
+void restore_default_actions() noexcept {
+  for (const int each : stop_signals) {
+    struct sigaction now {};
+
+    ::sigaction(each, nullptr, &now);
+    if (now.sa_handler != weft_stop_runtime) continue;
+    now.sa_handler = SIG_DFL;
+    ::sigaction(each, &now, nullptr);
+  }
+}
+
 extern "C" void weft_stop_runtime(int signal) {
+  handlers_under_way.fetch_add(1, std::memory_order_seq_cst);
   stopped_by.store(signal, std::memory_order_relaxed);
-  if (runtime* const target = stoppable.load(std::memory_order_acquire)) target->request_stop();
-
+  if (runtime* const target = stoppable.load(std::memory_order_seq_cst)) target->request_stop();
   // The next signal, whichever of them it is, acts as if we were not there.
-  struct sigaction original {};
-
-  original.sa_handler = SIG_DFL;
-  for (const int each : stop_signals) ::sigaction(each, &original, nullptr);
+  restore_default_actions();
+  handlers_under_way.fetch_sub(1, std::memory_order_seq_cst);
 }
 
 }  // namespace
@@ -54,15 +72,9 @@ stop_on_signal::stop_on_signal(runtime& target) {
 
 stop_on_signal::~stop_on_signal() {
   if (!installed_) return;
-  for (const int each : stop_signals) {
-    struct sigaction now {};
-
-    ::sigaction(each, nullptr, &now);
-    if (now.sa_handler != weft_stop_runtime) continue;
-    now.sa_handler = SIG_DFL;
-    ::sigaction(each, &now, nullptr);
-  }
-  stoppable.store(nullptr, std::memory_order_release);
+  restore_default_actions();
+  stoppable.store(nullptr, std::memory_order_seq_cst);
+  while (handlers_under_way.load(std::memory_order_seq_cst) != 0) ::sched_yield();
 }
 
 void stop_on_signal::reraise() const noexcept {

@@ -14,13 +14,10 @@ constexpr int madv_guard_install = 102;
 
 }  // namespace
 
-std::byte* map_stacks(std::size_t size, std::error_code& ec) noexcept {
+std::byte* map_stacks(std::size_t size) noexcept {
   void* const base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED) {
-    ec = std::make_error_code(std::errc::not_enough_memory);
-    return nullptr;
-  }
+  if (base == MAP_FAILED) return nullptr;
   // Fails only where the kernel has no huge pages at all.
   ::madvise(base, size, MADV_NOHUGEPAGE);
   return static_cast<std::byte*>(base);
@@ -46,7 +43,7 @@ bool install_guard(std::byte* page, bool light) noexcept {
     // EAGAIN means that a signal interrupted it (man 2 madvise).
     while ((result = ::madvise(page, page_size, madv_guard_install)) != 0 && errno == EAGAIN) {
     }
-    return result == 0;
+    if (result == 0) return true;
   }
   return ::mprotect(page, page_size, PROT_NONE) == 0;
 }

@@ -73,16 +73,17 @@ stack* stack_pool::create(std::uint8_t size_class, std::error_code& ec) {
   const std::size_t size = size_of_class(size_class);
   try {
     make_room(pool);
+    stacks_.emplace_back();
   } catch (const std::bad_alloc&) {
     ec = std::make_error_code(std::errc::not_enough_memory);
     return nullptr;
   }
-  if (pool.fresh == pool.chunk_end && !map_chunk(pool, size, ec)) return nullptr;
-  if (!guard(pool, size)) {
+  if ((pool.fresh == pool.chunk_end && !map_chunk(pool, size)) || !guard(pool, size)) {
+    stacks_.pop_back();
     ec = std::make_error_code(std::errc::not_enough_memory);
     return nullptr;
   }
-  stack& result = stacks_.emplace_back();
+  stack& result = stacks_.back();
   result.base = pool.fresh;
   result.size = size;
   result.size_class = size_class;
@@ -98,10 +99,9 @@ void stack_pool::make_room(size_class_pool& pool) {
   if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size() + 16);
 }
 
-bool stack_pool::map_chunk(size_class_pool& pool, std::size_t stack_size,
-                           std::error_code& ec) noexcept {
+bool stack_pool::map_chunk(size_class_pool& pool, std::size_t stack_size) noexcept {
   const std::size_t size = std::max(chunk_size, stack_size);
-  std::byte* const base = map_stacks(size, ec);
+  std::byte* const base = map_stacks(size);
   if (base == nullptr) return false;
   chunks_.push_back({base, size});
   mapped_bytes_ += size;

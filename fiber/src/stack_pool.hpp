@@ -90,7 +90,7 @@ private:
 
   stack* create(std::uint8_t size_class, std::error_code& ec);
   void make_room(size_class_pool& pool);
-  bool map_chunk(size_class_pool& pool, std::size_t stack_size, std::error_code& ec) noexcept;
+  bool map_chunk(size_class_pool& pool, std::size_t stack_size) noexcept;
   bool guard(const size_class_pool& pool, std::size_t stack_size) const noexcept;
   std::size_t trim(size_class_pool& pool, std::size_t budget) noexcept;
 

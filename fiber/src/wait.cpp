@@ -8,7 +8,9 @@ namespace weft::detail {
 
 scheduler& require_scheduler() noexcept {
   scheduler* const running = scheduler::running();
-  if (running == nullptr) misuse("an operation of a fiber was called on a thread that runs none");
+  if (running == nullptr)
+    misuse("spawn, or a wait of a fiber, was called on a thread that runs none; call it inside "
+           "weft::run()");
   return *running;
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <chrono>
 #include <sys/socket.h>
 
 #include <weft/fiber/error.hpp>
@@ -9,7 +11,29 @@
 namespace weft::net {
 
 using detail::direction;
+using detail::retry_when_ready;
 using detail::throw_if;
+
+namespace {
+
+// When the queue of the receiver is full a UNIX socket is told EAGAIN. An event tells of room only
+// where the receiver is the connected peer (unix_dgram_poll() in the kernel): it is tried again
+// after a pause.
+template <class Attempt>
+std::ptrdiff_t retry_with_pauses(detail::io_turn& turn, Attempt&& attempt, std::error_code& ec) {
+  using namespace std::chrono_literals;
+  for (std::chrono::milliseconds pause = 1ms;; pause = std::min(2 * pause, 50ms)) {
+    const std::ptrdiff_t result = attempt();
+    if (result >= 0) return result;
+    if (errno != EAGAIN && errno != EINTR) {
+      ec = detail::system_error_code(errno);
+      return -1;
+    }
+    if (!turn.pause(pause, ec)) return -1;
+  }
+}
+
+}  // namespace
 
 datagram_socket datagram_socket::bind(const endpoint& local, std::error_code& ec) {
   datagram_socket result{detail::open_socket(local.family(), SOCK_DGRAM, ec)};
@@ -47,7 +71,7 @@ std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint&
   {
     detail::io_turn turn{descriptor_, direction::read, ec};
     if (!turn) return 0;
-    count = detail::retry_when_ready(
+    count = retry_when_ready(
         turn,
         [&] {
           message = {};
@@ -81,14 +105,13 @@ std::size_t datagram_socket::send_datagram(std::span<const std::byte> data,
   {
     detail::io_turn turn{descriptor_, direction::write, ec};
     if (!turn) return 0;
-    count = detail::retry_when_ready(
-        turn,
-        [&] {
-          return ::sendto(turn.fd(), data.data(), data.size(), MSG_NOSIGNAL,
-                          receiver != nullptr ? receiver->native() : nullptr,
-                          receiver != nullptr ? receiver->native_size() : 0);
-        },
-        ec);
+    const auto attempt = [&] {
+      return ::sendto(turn.fd(), data.data(), data.size(), MSG_NOSIGNAL,
+                      receiver != nullptr ? receiver->native() : nullptr,
+                      receiver != nullptr ? receiver->native_size() : 0);
+    };
+    count = receiver != nullptr && receiver->is_unix() ? retry_with_pauses(turn, attempt, ec)
+                                                       : retry_when_ready(turn, attempt, ec);
   }
   if (count < 0) return 0;
   weft::detail::spend_budget();

@@ -19,10 +19,7 @@ descriptor& descriptor::operator=(descriptor&& other) noexcept {
 
 descriptor descriptor::adopt(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   fd_record* const record = open_record(fd, tcp_stream, ec);
-  if (record == nullptr) {
-    ::close(fd);
-    return {};
-  }
+  if (record == nullptr) return {};
   return {fd, record};
 }
 

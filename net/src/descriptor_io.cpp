@@ -42,13 +42,37 @@ io_turn::io_turn(const descriptor& target, direction which, std::error_code& ec)
       ec = errc::closed;
       return;
     }
+    if (weft::detail::refuse_if_cancelled()) {  // after it was woken, and before it has tried
+      pass_on();
+      ec = errc::cancelled;
+      return;
+    }
   }
   side().busy = true;
   granted_ = true;
 }
 
 io_turn::~io_turn() {
-  if (granted_ && still_open()) side().busy = side().turn.wake_one(wake_reason::ready);
+  if (granted_ && still_open()) pass_on();
+}
+
+void io_turn::pass_on() noexcept { side().busy = side().turn.wake_one(wake_reason::ready); }
+
+bool io_turn::go_on(std::error_code& ec) {
+  weft::detail::spend_budget();
+  if (!still_open()) {
+    ec = errc::closed;
+  } else if (weft::detail::refuse_if_cancelled()) {
+    ec = errc::cancelled;
+  }
+  return !ec;
+}
+
+bool io_turn::pause(std::chrono::nanoseconds at_most, std::error_code& ec) {
+  const auto deadline = weft::detail::deadline_clock::now() + at_most;
+  if (failed(weft::detail::wait(side().readiness, deadline), ec)) return false;
+  if (!still_open()) ec = errc::closed;
+  return !ec;
 }
 
 bool io_turn::park_until_ready(std::error_code& ec) {

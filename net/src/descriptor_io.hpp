@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <system_error>
 
@@ -47,6 +48,13 @@ public:
   // Errors: errc::cancelled, errc::closed; errno of epoll_ctl(2) and epoll_create1(2).
   bool await_ready(std::error_code& ec) { return side().ready || park_until_ready(ec); }
 
+  // Waits for an event, at most so long: for what no event tells of. False and `ec` as above.
+  bool pause(std::chrono::nanoseconds at_most, std::error_code& ec);
+
+  // Between the system calls of one operation that goes on without waiting: gives way to others
+  // when that has lasted. False when it must end. Errors: errc::cancelled, errc::closed.
+  bool go_on(std::error_code& ec);
+
   // The kernel has said EAGAIN, or all has been read: only an event makes it ready again.
   void not_ready() noexcept { side().ready = false; }
 
@@ -57,6 +65,7 @@ private:
   fd_direction& side() const noexcept { return record_.at(which_); }
 
   bool park_until_ready(std::error_code& ec);
+  void pass_on() noexcept;
 
   const int fd_;
   fd_record& record_;

@@ -78,17 +78,18 @@ fd_record* find_record(int fd) noexcept {
   return found != nullptr ? &(*found)[index % records_a_chunk] : nullptr;
 }
 
+void try_again(fd_record& record, direction which) noexcept {
+  fd_direction& side = record.at(which);
+  side.ready = true;
+  side.readiness.wake_one(wake_reason::ready);
+}
+
 void report_events(fd_record& record, std::uint32_t events) noexcept {
   record.last_events = events;
-  const auto report = [&record](direction which) {
-    fd_direction& side = record.at(which);
-    side.ready = true;
-    side.readiness.wake_one(wake_reason::ready);
-  };
   if ((events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-    report(direction::read);
+    try_again(record, direction::read);
   }
-  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) report(direction::write);
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) try_again(record, direction::write);
 }
 
 }  // namespace weft::net::detail

@@ -51,6 +51,9 @@ void retire_record(fd_record& record) noexcept;
 // The record of `fd`, or null if there has never been one.
 fd_record* find_record(int fd) noexcept;
 
+// Has the operation whose turn it is in this direction try again, and what comes after it.
+void try_again(fd_record& record, direction which) noexcept;
+
 // Keeps what epoll has reported and wakes the operations whose turn it is.
 void report_events(fd_record& record, std::uint32_t events) noexcept;
 

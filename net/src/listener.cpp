@@ -78,13 +78,17 @@ bool will_pass(std::error_code ec) noexcept {
          (is_lost_connection(ec.value()) || is_shortage(ec.value()));
 }
 
+// Whether the address is a file: neither without a name nor abstract, which begins with a NUL.
+bool has_socket_file(const endpoint& local) noexcept {
+  return !local.path().empty() && local.path()[0] != '\0';
+}
+
 // Whether a UNIX socket file is left over from a listener that is gone.
 bool is_stale(const endpoint& local) {
   struct stat status {};
 
   const std::string path{local.path()};
-  if (path.empty() || path[0] == '@' || ::lstat(path.c_str(), &status) != 0 ||
-      !S_ISSOCK(status.st_mode)) {
+  if (!has_socket_file(local) || ::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
     return false;
   }
   const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -121,9 +125,7 @@ listener listener::listen(const endpoint& local, const listen_options& options,
   if (options.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
   if (local.is_v6()) set(IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only);
   if (!ec) ec = bind_to(result.descriptor_, local);
-  if (!ec && local.is_unix() && !local.path().empty() && local.path()[0] != '@') {
-    result.socket_file_ = local.path();
-  }
+  if (!ec && has_socket_file(local)) result.socket_file_ = local.path();
   if (!ec) ec = check_result(::listen(result.native_handle(), options.backlog));
   if (ec) return {};
   return result;
@@ -171,6 +173,7 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
           ec);
       if (fd >= 0) {
         accepted = detail::descriptor::adopt(static_cast<int>(fd), tcp, ec);
+        if (ec) ::close(static_cast<int>(fd));
       } else if (will_pass(ec)) {
         back_off.pause(ec.value(), *worker, ec);
         if (!turn.still_open()) ec = errc::closed;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <weft/fiber/error.hpp>
 
@@ -38,7 +39,9 @@ descriptor open_socket(int family, int type, std::error_code& ec) {
   ec = check_result(fd);
   if (ec) return {};
   const bool tcp = type == SOCK_STREAM && (family == AF_INET || family == AF_INET6);
-  return descriptor::adopt(fd, tcp, ec);
+  descriptor opened = descriptor::adopt(fd, tcp, ec);
+  if (ec) ::close(fd);
+  return opened;
 }
 
 descriptor adopt_socket(int fd, int type, std::error_code& ec) {
@@ -52,9 +55,12 @@ descriptor adopt_socket(int fd, int type, std::error_code& ec) {
   if (ec) return {};
   const int flags = ::fcntl(fd, F_GETFL);
   ec = check_result(flags);
-  if (!ec) ec = check_result(::fcntl(fd, F_SETFL, flags | O_NONBLOCK));
   if (ec) return {};
-  return descriptor::adopt(fd, type == SOCK_STREAM && protocol == IPPROTO_TCP, ec);
+  descriptor adopted = descriptor::adopt(fd, type == SOCK_STREAM && protocol == IPPROTO_TCP, ec);
+  if (ec) return {};
+  ec = check_result(::fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+  if (ec) adopted.release();
+  return adopted;
 }
 
 void set_option(const descriptor& target, int level, int name, int value,

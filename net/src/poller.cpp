@@ -88,7 +88,10 @@ bool poller::watch(int fd, fd_record& record, std::error_code& ec) noexcept {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(fd, record);
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+  // Registered already: closed while another descriptor, or a message under way, kept the socket
+  // alive, and come back under the same number.
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0 &&
+      (errno != EEXIST || ::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) != 0)) {
     ec = last_error();
     return false;
   }

@@ -40,6 +40,12 @@ void pause_for_memory(std::error_code reason, std::error_code& ec) {
   this_fiber::sleep_for(std::chrono::milliseconds{100}, ec);
 }
 
+// Any drain time is fine, also the longest that its type can hold.
+weft::detail::deadline_clock::time_point deadline_after(std::chrono::nanoseconds drain) noexcept {
+  const auto now = weft::detail::deadline_clock::now();
+  return drain < weft::detail::no_deadline - now ? now + drain : weft::detail::no_deadline;
+}
+
 }  // namespace
 
 void serve(listener& listener, const connection_handler& handler, const serve_options& options) {
@@ -58,8 +64,7 @@ void serve(listener& listener, const connection_handler& handler, const serve_op
   }
 
   listener.close();
-  const auto deadline = std::chrono::steady_clock::now() + options.drain;
-  if (!connections.wait_empty(deadline, weft::detail::cancellation::ignored)) {
+  if (!connections.wait_empty(deadline_after(options.drain), weft::detail::cancellation::ignored)) {
     connections.cancel_all();
     connections.wait_empty(weft::detail::no_deadline, weft::detail::cancellation::ignored);
   }

@@ -69,6 +69,7 @@ socket socket::connect(const endpoint& remote, std::error_code& ec) {
   if (ec == std::errc::operation_in_progress || ec == std::errc::interrupted) {
     ec = await_connected(result.descriptor_);
   }
+  weft::detail::spend_budget();
   if (ec) return {};
   return result;
 }
@@ -87,6 +88,8 @@ void socket::shutdown(side which, std::error_code& ec) noexcept {
   }
   const int how = which == side::read ? SHUT_RD : which == side::write ? SHUT_WR : SHUT_RDWR;
   ec = check_result(::shutdown(native_handle(), how));
+  // No event tells the writer of a UNIX socket that its own side was shut down.
+  if (which != side::read) detail::try_again(*descriptor_.record(), detail::direction::write);
 }
 
 void socket::shutdown(side which) {

@@ -17,6 +17,17 @@ static_assert(borrowed_bytes::capacity == detail::io_buffer::capacity);
 
 namespace {
 
+// For no bytes at all: what every operation checks before it tries, and no wait for a turn.
+std::size_t transfer_nothing(const detail::descriptor& target, std::error_code& ec) {
+  ec.clear();
+  if (weft::detail::refuse_if_cancelled()) {
+    ec = errc::cancelled;
+  } else if (!target.is_open()) {
+    ec = errc::closed;
+  }
+  return 0;
+}
+
 // One recv(2), and what it says of the data that is left.
 std::ptrdiff_t receive_once(io_turn& turn, std::byte* buffer, std::size_t size) noexcept {
   const std::ptrdiff_t count = ::recv(turn.fd(), buffer, size, 0);
@@ -38,10 +49,11 @@ std::size_t receive_some(io_turn& turn, std::span<std::byte> buffer, std::error_
 }  // namespace
 
 std::size_t socket::read_some(std::span<std::byte> buffer, std::error_code& ec) {
+  if (buffer.empty()) return transfer_nothing(descriptor_, ec);
   std::size_t count = 0;
   {
     io_turn turn{descriptor_, direction::read, ec};
-    if (!turn || buffer.empty()) return 0;
+    if (!turn) return 0;
     count = receive_some(turn, buffer, ec);
   }
   weft::detail::spend_budget();
@@ -49,12 +61,14 @@ std::size_t socket::read_some(std::span<std::byte> buffer, std::error_code& ec) 
 }
 
 std::size_t socket::read(std::span<std::byte> buffer, std::error_code& ec) {
+  if (buffer.empty()) return transfer_nothing(descriptor_, ec);
   std::size_t count = 0;
   {
     io_turn turn{descriptor_, direction::read, ec};
-    while (turn && count < buffer.size() && !ec) {
+    if (!turn) return 0;
+    do {
       count += receive_some(turn, buffer.subspan(count), ec);
-    }
+    } while (!ec && count < buffer.size() && turn.go_on(ec));
   }
   weft::detail::spend_budget();
   return count;
@@ -90,16 +104,18 @@ borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& 
 }
 
 std::size_t socket::write(std::span<const std::byte> data, std::error_code& ec) {
+  if (data.empty()) return transfer_nothing(descriptor_, ec);
   std::size_t written = 0;
   {
     io_turn turn{descriptor_, direction::write, ec};
-    while (turn && written < data.size()) {
+    if (!turn) return 0;
+    do {
       const auto rest = data.subspan(written);
       const std::ptrdiff_t count = detail::retry_when_ready(
           turn, [&] { return ::send(turn.fd(), rest.data(), rest.size(), MSG_NOSIGNAL); }, ec);
       if (count < 0) break;
       written += static_cast<std::size_t>(count);
-    }
+    } while (written < data.size() && turn.go_on(ec));
   }
   weft::detail::spend_budget();
   return written;

@@ -65,6 +65,16 @@ inline void start_context(machine_context& context, std::byte* top, std::size_t 
   context.frame = nullptr;
 }
 
+// The registers that only AVX-512 has.
+#ifdef __AVX512F__
+#define WEFT_SWITCH_CLOBBERS_AVX512                                                                \
+  , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",      \
+      "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5",    \
+      "k6", "k7"
+#else
+#define WEFT_SWITCH_CLOBBERS_AVX512
+#endif
+
 #define WEFT_SWITCH_CLOBBERS                                                                       \
   "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0",        \
       "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",    \
@@ -89,9 +99,10 @@ inline void start_context(machine_context& context, std::byte* top, std::size_t 
                "endbr64"
                : "+D"(from_register), "+S"(to_register)
                :
-               : WEFT_SWITCH_CLOBBERS);
+               : WEFT_SWITCH_CLOBBERS WEFT_SWITCH_CLOBBERS_AVX512);
 }
 
 #undef WEFT_SWITCH_CLOBBERS
+#undef WEFT_SWITCH_CLOBBERS_AVX512
 
 }  // namespace weft::detail

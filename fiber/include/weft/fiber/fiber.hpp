@@ -1,7 +1,12 @@
 // A handle to a fiber: a function that runs beside others on one thread and parks where a thread
 // would block.
 //
-// The destructor cancels the fiber and WAITS for its end; detach() gives that up.
+// The destructor cancels the fiber and WAITS for its end: keep the handle, and join it.
+//
+//     auto answer = weft::spawn([] { return 6 * 7; });  // runs once this fiber parks
+//     answer.join();                                     // waits, and says nothing of failures
+//     print(answer.result());                            // throws what the fiber threw
+//
 // Threads: only fibers of the runtime that spawned it may use a handle; once the fiber has ended
 // the handle may outlive the runtime.
 #pragma once
@@ -75,7 +80,9 @@ public:
 
   /// Whether the fiber has ended; true for an empty handle.
   bool done() const noexcept;
+  /// The id of the fiber, 0 for an empty handle.
   fiber_id get_id() const noexcept;
+  /// The name of the fiber, "fiber ID" if it was given none; empty for an empty handle.
   std::string name() const;
 
 protected:
@@ -135,6 +142,7 @@ namespace detail {
 control_block* reserve_fiber(const spawn_options& options, fiber_group* group, std::error_code& ec);
 // Room for a task of this size, in the block if it fits.
 void* task_storage(control_block& block, std::size_t size, std::size_t alignment);
+void free_task_storage(control_block& block, void* place) noexcept;
 void start_fiber(control_block& block, task_base& task) noexcept;
 void abandon_fiber(control_block& block) noexcept;
 // Gives up the handle's part of a started fiber.
@@ -148,10 +156,12 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
   using task_type = task<std::decay_t<Function>>;
   control_block* const block = reserve_fiber(options, group, ec);
   if (block == nullptr) return nullptr;
+  void* place = nullptr;
   try {
-    void* const place = task_storage(*block, sizeof(task_type), alignof(task_type));
+    place = task_storage(*block, sizeof(task_type), alignof(task_type));
     start_fiber(*block, *::new (place) task_type(std::in_place, std::forward<Function>(function)));
   } catch (...) {
+    if (place != nullptr) free_task_storage(*block, place);
     abandon_fiber(*block);
     throw;
   }
@@ -160,11 +170,12 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
 
 }  // namespace detail
 
-/// Spawns a fiber on this worker that calls `function()`. It runs once the caller parks or yields.
+/// Spawns a fiber on this worker that calls `function()`; arguments are captured. It runs once the
+/// caller parks or yields.
 ///
 /// Errors: std::errc::not_enough_memory when no stack is to be had (memory, or vm.max_map_count
-/// where
-///         guard pages need mappings), std::errc::invalid_argument for a stack size over 1 GiB.
+///         where guard pages need mappings); std::errc::invalid_argument for a stack size over
+///         1 GiB.
 template <class Function>
 auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
     -> fiber<std::invoke_result_t<std::decay_t<Function>>> {

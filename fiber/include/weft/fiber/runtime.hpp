@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,7 +37,8 @@ struct runtime_options {
 
 class runtime {
 public:
-  /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB.
+  /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB;
+  ///         std::errc::not_supported where the kernel's pages are not of 4 KiB.
   explicit runtime(runtime_options options = {});
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
@@ -59,8 +61,8 @@ public:
     }
   }
 
-  /// Cancels the main fiber of the run under way, or else of the next one: its waits fail with
-  /// errc::cancelled.
+  /// Cancels the main fiber of the run under way: its waits fail with errc::cancelled. Without one,
+  /// of the next run, so that a request is not lost on one that is about to start.
   void request_stop() noexcept;
 
 private:
@@ -95,8 +97,9 @@ bool is_cancellation(const std::exception_ptr& failure) noexcept;
 /// Runs `main_function` as the main fiber of a new runtime and returns what it returns.
 ///
 /// The first SIGINT (Ctrl-C) or SIGTERM cancels the main fiber; the second ends the process at
-/// once. If the main function ends by that cancellation, the fibers are unwound and the process
-/// then ends by the signal, as its parent expects. A signal that was ignored stays ignored.
+/// once. If errc::cancelled leaves the main function, the fibers are unwound and the process then
+/// ends by the signal, as its parent expects; a main function that handles it ends as it likes. A
+/// signal that was ignored stays ignored.
 template <class Function>
 std::invoke_result_t<Function> run(Function&& main_function, runtime_options options = {}) {
   runtime instance{options};

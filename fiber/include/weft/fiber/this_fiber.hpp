@@ -12,10 +12,12 @@
 
 namespace weft::this_fiber {
 
-/// Lets the other fibers that are ready run first. Not a cancellation point.
+/// Lets the other fibers that are ready run first, in the order in which they became so; returns at
+/// once when there is none. Not a cancellation point.
 void yield() noexcept;
 
-/// Sleeps until `deadline`, rounded up to the next millisecond; one in the past only yields.
+/// Sleeps until `deadline`, rounded up to the next millisecond and so never less; a deadline in the
+/// past only yields.
 ///
 /// Waits:  for the deadline.
 /// Ends:   when the fiber is cancelled.

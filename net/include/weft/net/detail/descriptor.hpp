@@ -22,7 +22,7 @@ public:
 
   ~descriptor() { close(); }
 
-  // Takes ownership of a non-blocking descriptor, which is closed on failure.
+  // Takes ownership of a non-blocking descriptor, which stays the caller's on failure.
   // Errors: std::errc::not_enough_memory.
   static descriptor adopt(int fd, bool tcp_stream, std::error_code& ec) noexcept;
 
