@@ -1,0 +1,69 @@
+#include "system_calls.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+// Names that begin with two underscores are what --wrap asks for.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
+extern "C" {
+ssize_t __real_recv(int fd, void* buffer, size_t size, int flags);
+ssize_t __real_send(int fd, const void* data, size_t size, int flags);
+int __real_accept4(int fd, sockaddr* address, socklen_t* size, int flags);
+ssize_t __wrap_recv(int fd, void* buffer, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void* data, size_t size, int flags);
+int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags);
+}
+
+namespace weft::test {
+
+system_call_watch& system_calls() {
+  static system_call_watch watch;
+  return watch;
+}
+
+}  // namespace weft::test
+
+using weft::test::system_calls;
+
+ssize_t __wrap_recv(int fd, void* buffer, size_t size, int flags) {
+  auto& watch = system_calls();
+  ++watch.recv_calls;
+  if (watch.at_most != 0) size = std::min(size, watch.at_most);
+  const ssize_t result = __real_recv(fd, buffer, size, flags);
+  const int error = errno;
+  if (watch.after_recv) watch.after_recv(result);
+  errno = error;
+  return result;
+}
+
+ssize_t __wrap_send(int fd, const void* data, size_t size, int flags) {
+  auto& watch = system_calls();
+  ++watch.send_calls;
+  if (watch.at_most != 0) size = std::min(size, watch.at_most);
+  return __real_send(fd, data, size, flags);
+}
+
+int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
+  auto& watch = system_calls();
+  ++watch.accept4_calls;
+  if (const int error = watch.instead_of_accept4 ? watch.instead_of_accept4() : 0; error != 0) {
+    errno = error;
+    return -1;
+  }
+  rlimit former{};
+  ::getrlimit(RLIMIT_NOFILE, &former);
+  rlimit meanwhile = former;
+  if (watch.accept4_descriptor_limit != 0) {
+    meanwhile.rlim_cur = static_cast<rlim_t>(watch.accept4_descriptor_limit);
+  }
+  ::setrlimit(RLIMIT_NOFILE, &meanwhile);
+  const int result = __real_accept4(fd, address, size, flags);
+  const int error = errno;
+  ::setrlimit(RLIMIT_NOFILE, &former);
+  errno = error;
+  return result;
+}
+
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
