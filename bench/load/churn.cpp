@@ -32,7 +32,7 @@ public:
     const window& measured = state_.io.measured;
     while (!stopped_ && clock::now() < start_) batch(start_);
     for (connection& c : state_.connections) open(c);
-    cpu_meter meter;
+    cpu_meter meter{state_.settings};
     while (!stopped_) {
       const time_point now = batch(meter.begun() ? measured.end : measured.begin);
       meter.watch(measured, now);

@@ -1,5 +1,6 @@
 #include "client.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
@@ -96,14 +97,29 @@ cpu_times cpu_times::now() noexcept {
   return times;
 }
 
+cpu_meter::cpu_meter(const options& settings) noexcept {
+  clockid_t of_server{};
+  if (settings.server_pid == 0) return;
+  if (::clock_getcpuclockid(settings.server_pid, &of_server) == 0) server_clock_ = of_server;
+}
+
+std::chrono::nanoseconds cpu_meter::server_cpu() const noexcept {
+  timespec used{};
+  if (!server_clock_ || ::clock_gettime(*server_clock_, &used) != 0) return {};
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
 void cpu_meter::begin(time_point now) noexcept {
   begun_ = true;
   since_ = now;
   at_begin_ = cpu_times::now();
+  server_cpu_at_begin_ = server_cpu();
 }
 
 void cpu_meter::end(tally& counts, time_point now) noexcept {
   if (!begun_) return;
+  counts.server_cpu =
+      std::max(server_cpu() - server_cpu_at_begin_, std::chrono::nanoseconds::zero());
   using seconds = std::chrono::duration<double>;
   const seconds passed = now - since_;
   if (passed.count() <= 0) return;

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ctime>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <vector>
@@ -77,9 +79,13 @@ struct cpu_times {
   static cpu_times now() noexcept;
 };
 
-/// Takes the CPU time of this process over the measured time.
+/// Takes the CPU time of this process, and of the server where its number is known, over the
+/// measured time: at the moments between which the messages are counted, so that the one may be
+/// divided by the other.
 class cpu_meter {
 public:
+  explicit cpu_meter(const options& settings) noexcept;
+
   /// To be told the time after every batch; notes when `measured` has begun and ended.
   void watch(const window& measured, time_point now) noexcept {
     if (!begun_ && now >= measured.begin) begin(now);
@@ -93,6 +99,11 @@ public:
 private:
   void begin(time_point now) noexcept;
 
+  /// Returns the CPU time of the server; 0 if that is not known, or no longer.
+  std::chrono::nanoseconds server_cpu() const noexcept;
+
+  std::optional<clockid_t> server_clock_;
+  std::chrono::nanoseconds server_cpu_at_begin_{};
   bool begun_ = false;
   time_point since_{};
   cpu_times at_begin_;

@@ -13,7 +13,7 @@ void run_idle(client_state& state, time_point start) {
   state.io.measured = {start, start + state.settings.duration};
   std::uint64_t alive = state.connections.size();
   bool stopped = false;
-  cpu_meter meter;
+  cpu_meter meter{state.settings};
   meter.watch({start, start}, start);
   while (!stopped && alive > 0 && clock::now() < state.io.measured.end) {
     for (const epoll_event& event : state.queue.wait(state.io.measured.end)) {

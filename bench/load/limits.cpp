@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <sys/resource.h>
 
 #include <fmt/format.h>
@@ -14,6 +15,15 @@ namespace {
 
 // The standard streams, the epoll descriptor, the control channel and what the loader left open.
 constexpr rlim_t beside_connections = 16;
+
+std::optional<std::string> check_server(const options& settings) {
+  clockid_t of_server{};
+  if (settings.server_pid == 0) return std::nullopt;
+  const int reason = ::clock_getcpuclockid(settings.server_pid, &of_server);
+  if (reason == 0) return std::nullopt;
+  return fmt::format("the CPU time of process {} (--server-pid) cannot be read: {}",
+                     settings.server_pid, std::strerror(reason));
+}
 
 std::optional<std::string> check_descriptors(const options& settings) {
   const rlim_t per_client = (settings.connections + settings.clients - 1) / settings.clients;
@@ -49,6 +59,7 @@ std::optional<std::string> check_ports(const options& settings) {
 }  // namespace
 
 std::optional<std::string> check_limits(const options& settings) {
+  if (auto problem = check_server(settings)) return problem;
   if (auto problem = check_descriptors(settings)) return problem;
   return check_ports(settings);
 }

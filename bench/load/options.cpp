@@ -21,6 +21,8 @@ constexpr const char* exit_codes =
     "  3    bytes that came back were wrong, or connections broke during the run\n"
     "  130  ended by Ctrl-C, 143 by SIGTERM, after the report of what was measured\n";
 
+constexpr pid_t most_processes = 4 << 20;  // Linux gives no higher number: man 5 proc, pid_max
+
 // Accepts a number from `low` to `high`, and nothing around it. Also refuses what CLI11 alone lets
 // through: nan, and a sign on an unsigned number.
 template <typename Number>
@@ -79,6 +81,9 @@ void add_modes(CLI::App& app, raw_options& raw, options& settings) {
   app.add_option("--clients", settings.clients, "client processes that share the connections")
       ->check(between(1u, 256u, "a whole number"))
       ->capture_default_str();
+  app.add_option("--server-pid", settings.server_pid,
+                 "process number of the server: tells its CPU time over the measured time too")
+      ->check(between(1, most_processes, "a process number"));
   app.add_flag("--json", settings.json, "print the report as one JSON object");
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <sys/types.h>
 
 #include "target.hpp"
 
@@ -31,6 +32,7 @@ struct options {
   std::chrono::nanoseconds warm_up = std::chrono::seconds(1);
   double rate = 0;  ///< messages per second over all connections; open loop only
   std::uint32_t clients = 1;
+  pid_t server_pid = 0;  ///< of the server whose CPU time is measured too; 0 for none
   bool json = false;
 };
 

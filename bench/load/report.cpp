@@ -210,6 +210,9 @@ std::string json_report(const options& settings, const run_result& result) {
   json["warm_up_seconds"] = in_seconds(settings.warm_up);
   json["connect_seconds"] = in_seconds(t.connect_time);
   add_counts(json, settings, t);
+  const bool server_known = settings.server_pid != 0;
+  json["server_cpu_ns"] =
+      server_known ? nlohmann::ordered_json(t.server_cpu.count()) : nlohmann::ordered_json(nullptr);
   json["client_cpu_fraction"] = t.cpu_fraction;
   json["client_wait_fraction"] = t.wait_fraction;
   json["bottleneck"] = is_bottleneck(t);

@@ -32,6 +32,7 @@ std::string text_report(const options& settings, const run_result& result);
 /// connect_retries: connects tried again since the backlog of a UNIX socket was full;
 /// intended, unfinished, late_starts: open loop, else null: messages that were to start in the
 ///   measured time, how many of them never came back, how many started over 1 ms late;
+/// server_cpu_ns: CPU time of the process --server-pid over the measured time, null without one;
 /// client_cpu_fraction, client_wait_fraction: of the measured time, in which the busiest client
 ///   process ran, and in which other work had the core it waited for; bottleneck: whether the two
 ///   are over 0.8 together; interrupted: whether a signal ended the run.

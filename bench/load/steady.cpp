@@ -22,7 +22,8 @@ constexpr auto stopped_patience = 300ms;  // of both, once the user wants an end
 class steady_loop {
 public:
   steady_loop(client_state& state, time_point start)
-      : state_(state), io_(state.io), start_(start), alive_(state.connections.size()) {
+      : state_(state), io_(state.io), start_(start), alive_(state.connections.size()),
+        meter_(state.settings) {
     io_.measured.begin = start + state.settings.warm_up;
     io_.measured.end = io_.measured.begin + state.settings.duration;
     send_until_ = io_.measured.end;

@@ -30,6 +30,7 @@ void tally::add(const tally& other) noexcept {
     cpu_fraction = other.cpu_fraction;
     wait_fraction = other.wait_fraction;
   }
+  server_cpu = std::max(server_cpu, other.server_cpu);
   latency.add(other.latency);
   connect_time = std::max(connect_time, other.connect_time);
 }

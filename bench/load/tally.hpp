@@ -45,7 +45,8 @@ struct tally {
   std::chrono::nanoseconds measured{};
   double cpu_fraction = 0;   ///< of the measured time, in which the client process ran
   double wait_fraction = 0;  ///< and in which it could have run, but other work had the core
-  histogram latency;         ///< closed loop: of those completed; open loop: of those intended
+  std::chrono::nanoseconds server_cpu{};  ///< that the server used; 0 unless it is known
+  histogram latency;  ///< closed loop: of those completed; open loop: of those intended
 
   std::chrono::nanoseconds connect_time{};  ///< from the first connect to the last first reply
 

@@ -29,7 +29,9 @@ void echo(socket& peer) {
 }
 
 void echo_and_tell(socket& peer) {
-  std::printf("Connection from: %s\n", peer.remote_endpoint().to_string().c_str());
+  std::error_code gone;
+  const endpoint from = peer.remote_endpoint(gone);
+  std::printf("Connection from: %s\n", gone ? "a peer that has gone" : from.to_string().c_str());
   try {
     echo(peer);
   } catch (const std::system_error&) {

@@ -1,0 +1,127 @@
+// weft-compare: runs echo servers of different styles side by side under weft-load and tells what
+// differs, and by how much that can be known.
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "campaign.hpp"
+#include "environment.hpp"
+#include "options.hpp"
+#include "plan.hpp"
+#include "report_json.hpp"
+#include "report_table.hpp"
+#include "summary.hpp"
+#include "text.hpp"
+
+namespace {
+
+using namespace weft::compare;
+
+constexpr int exit_failed = 1;
+constexpr int exit_signal_base = 128;
+
+int refuse(const std::string& why) {
+  fmt::print(stderr, "weft-compare: {}\n", why);
+  return exit_failed;
+}
+
+void print(const std::string& text) {
+  // Flushed, for whoever reads a pipe wants to see it before the long part.
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+    throw std::system_error(errno, std::system_category(), "cannot write to stdout");
+  }
+}
+
+std::string seconds_text(std::chrono::duration<double> time) {
+  return fmt::format("{} s", time.count());
+}
+
+void print_beginning(const options& settings, const environment& where, const bench& setup,
+                     const plan& wanted) {
+  auto expected =
+      std::chrono::ceil<std::chrono::seconds>(settings.rounds * time_of_round(wanted, setup));
+  if (settings.budget) expected = std::min(expected, *settings.budget);
+  print(where.text());
+  print(setup.cores.text() + "\n");
+  print(fmt::format("up to {} rounds, each sample {} after {} of warm-up; --seed {}; about {}\n",
+                    settings.rounds, seconds_text(settings.seconds), seconds_text(settings.warm_up),
+                    settings.seed, duration_text(expected)));
+  for (const omission& each : wanted.missing_servers) refuse(each.reason);
+  for (const omission& each : wanted.skipped_cases) {
+    refuse(fmt::format("{} is skipped: {}", each.name, each.reason));
+  }
+}
+
+int exit_code(const campaign_result& measured, const std::vector<cell>& cells) {
+  if (measured.stopped_by != 0) return exit_signal_base + measured.stopped_by;
+  const bool failed = std::any_of(cells.begin(), cells.end(), [](const cell& each) {
+    return !each.failure.empty() || each.failed > 0;
+  });
+  return failed ? exit_failed : 0;
+}
+
+// The file of --json: opened before the run, for a path that cannot be written must cost no run.
+class json_output {
+public:
+  explicit json_output(const std::optional<std::string>& path) : path_{path.value_or("")} {
+    if (!path) return;
+    file_.open(path_);
+    check();
+  }
+
+  void write(const std::string& text) {
+    if (!file_.is_open()) return;
+    file_ << text << std::flush;
+    check();
+  }
+
+private:
+  void check() const {
+    if (!file_) throw std::system_error(errno, std::system_category(), "cannot write " + path_);
+  }
+
+  std::string path_;
+  std::ofstream file_;
+};
+
+int compare(const options& settings, steady::time_point begin) {
+  json_output json_file{settings.json_file};
+  interrupt signals;
+  const environment where = read_environment();
+  const bench setup{program_folder(), plan_cores(), settings.seconds, settings.warm_up, signals};
+  if (!is_program(setup.folder, "weft-load")) {
+    return refuse("there is no program weft-load in " + setup.folder);
+  }
+  if (!bind_to(setup.cores.load)) {
+    return refuse(fmt::format("cannot bind to cores: {}", std::strerror(errno)));
+  }
+  const plan wanted = make_plan(settings, setup.folder);
+  print_beginning(settings, where, setup, wanted);
+
+  const campaign_result measured = run_campaign(settings, wanted, setup, begin);
+  const std::vector<cell> cells = summarise(wanted, measured, setup.cores.shared());
+  json_file.write(json_report(settings, where, setup.cores, wanted, measured, cells));
+  print(table_report(wanted, measured, cells));
+  return exit_code(measured, cells);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const steady::time_point begin = steady::now();
+  options settings;
+  if (const auto code = parse_options(argc, argv, settings)) return *code;
+  try {
+    return compare(settings, begin);
+  } catch (const std::exception& error) {
+    return refuse(error.what());
+  }
+}

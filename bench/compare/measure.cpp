@@ -1,0 +1,210 @@
+#include "measure.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "prime.hpp"
+#include "proc.hpp"
+#include "strangers.hpp"
+#include "text.hpp"
+
+namespace weft::compare {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* load_program = "weft-load";
+constexpr auto start_patience = 10s;  // for the line of a server that has started
+constexpr auto load_patience = 30s;   // for all that the load does before and after it measures
+constexpr auto stop_patience = 7s;    // servers give connections in flight 5 s
+constexpr auto fixed_cost = 150ms;    // of a sample: two programs started and ended
+constexpr auto connection_cost = 60us;
+
+// Why a sample has no numbers.
+class failure : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+// Adds what a program said last, if it said anything.
+std::string with_last_words(std::string reason, const child& program) {
+  const std::string words = last_line(program.err());
+  return words.empty() ? reason : reason + ": " + words;
+}
+
+class measurement {
+public:
+  measurement(const bench& setup, const load_case& load, const server& what,
+              steady::time_point deadline)
+      : setup_{setup}, load_case_{load}, deadline_{deadline},
+        server_{{setup.folder + "/" + what.name, "--quiet", "--port", "0"},
+                setup.cores.server,
+                child::lines_of::out,
+                setup.signals},
+        server_name_{what.name} {}
+
+  void run(sample& result) {
+    const auto address = server_.wait_for_line("listening on ", within(start_patience));
+    if (!address) throw failure{with_last_words(server_name_ + " did not start", server_)};
+    exchange_once(*address);
+    load(*address, result);
+    const child::ending end = server_.stop(within(stop_patience));
+    if (end.killed) throw failure{server_name_ + " did not end on SIGTERM in time"};
+    if (end.code != 0) throw failure{with_last_words(server_name_ + " " + end.text(), server_)};
+  }
+
+private:
+  steady::time_point within(std::chrono::duration<double> patience) const {
+    return std::min(deadline_,
+                    steady::now() + std::chrono::duration_cast<steady::duration>(patience));
+  }
+
+  void load(const std::string& address, sample& result) {
+    const stranger_watch strangers{setup_.cores};
+    const auto server_begin = server_cpu();
+    const auto resident_begin = resident_memory_of(server_.pid());
+    const auto kernel_begin = kernel_memory();
+    child client{arguments(address), setup_.cores.load, child::lines_of::err, setup_.signals};
+    const auto deadline = within(setup_.warm_up + setup_.seconds + load_patience);
+    if (load_case_.kind == case_kind::idle && client.wait_for_line("holding", deadline)) {
+      const double count = load_case_.connections;
+      result.rss_bytes_per_connection =
+          per_connection(resident_begin, resident_memory_of(server_.pid()), count);
+      result.kernel_bytes_per_connection = per_connection(kernel_begin, kernel_memory(), count);
+    }
+    const auto end = client.wait(deadline);
+    check_server();
+    if (!end) throw failure{"weft-load did not end in time"};
+    result.strangers_cpu_fraction = strangers.fraction(server_cpu() - server_begin + end->cpu);
+    result.disturbed = result.strangers_cpu_fraction > disturbing_fraction;
+    take_report(client, *end, result);
+  }
+
+  std::vector<std::string> arguments(const std::string& address) const {
+    std::vector<std::string> list{setup_.folder + "/" + load_program,
+                                  address,
+                                  "--json",
+                                  "--connections",
+                                  std::to_string(load_case_.connections),
+                                  "--message-bytes",
+                                  std::to_string(load_case_.message_bytes),
+                                  "--seconds",
+                                  fmt::format("{}", setup_.seconds.count()),
+                                  "--warm-up",
+                                  fmt::format("{}", setup_.warm_up.count()),
+                                  "--server-pid",
+                                  std::to_string(server_.pid())};
+    switch (load_case_.kind) {
+    case case_kind::echo:
+      list.insert(list.end(), {"--depth", std::to_string(load_case_.depth)});
+      break;
+    case case_kind::churn: list.emplace_back("--churn"); break;
+    case case_kind::idle: list.emplace_back("--idle"); break;
+    }
+    return list;
+  }
+
+  std::chrono::nanoseconds server_cpu() const {
+    const auto time = cpu_time_of(server_.pid());
+    if (!time) throw failure{"the CPU clock of " + server_name_ + " cannot be read"};
+    return *time;
+  }
+
+  static std::optional<double> per_connection(std::optional<std::int64_t> begin,
+                                              std::optional<std::int64_t> end, double count) {
+    if (!begin || !end) return std::nullopt;
+    return static_cast<double>(*end - *begin) / count;
+  }
+
+  // A load that fails because the server has died is not the load's fault.
+  void check_server() {
+    if (const auto end = server_.ended()) {
+      throw failure{with_last_words(server_name_ + " " + end->text() + " under load", server_)};
+    }
+  }
+
+  void take_report(const child& client, const child::ending& end, sample& result) const {
+    const std::string report = client.out();
+    if (report.empty()) throw failure{with_last_words("weft-load " + end.text(), client)};
+    try {
+      const auto json = nlohmann::json::parse(report);
+      check_bytes(json);
+      if (end.killed || end.code != 0) {
+        throw failure{with_last_words("weft-load " + end.text(), client)};
+      }
+      read_report(json, result);
+    } catch (const nlohmann::json::exception& error) {
+      throw failure{std::string{"the report of weft-load cannot be read: "} + error.what()};
+    }
+  }
+
+  static void check_bytes(const nlohmann::json& json) {
+    const auto corrupt = json.at("corrupt_bytes").get<std::uint64_t>();
+    const auto& errors = json.at("errors");
+    if (corrupt > 0) throw failure{fmt::format("{} bytes came back wrong", corrupt)};
+    if (errors.empty()) return;
+    std::string list;
+    for (const auto& [kind, count] : errors.items()) {
+      list += fmt::format("{}{} {}", list.empty() ? "" : ", ", count.get<std::uint64_t>(), kind);
+    }
+    throw failure{"connections broke: " + list};
+  }
+
+  void read_report(const nlohmann::json& json, sample& result) const {
+    result.seconds = json.at("seconds").get<double>();
+    result.client_cpu_fraction = json.at("client_cpu_fraction").get<double>();
+    result.client_wait_fraction = json.at("client_wait_fraction").get<double>();
+    result.client_bottleneck = json.at("bottleneck").get<bool>();
+    const double server_cpu_ns = json.at("server_cpu_ns").get<double>();
+    result.server_cpu_fraction = server_cpu_ns / (result.seconds * 1e9);
+    if (load_case_.kind == case_kind::idle) return;
+    result.requests = json.at("messages").get<std::uint64_t>();
+    if (result.requests == 0) throw failure{"no message came back in the measured time"};
+    result.cpu_ns_per_request = server_cpu_ns / static_cast<double>(result.requests);
+    result.requests_per_second = static_cast<double>(result.requests) / result.seconds;
+    const auto& latency = json.at("latency_us");
+    result.p50_us = latency.at("p50").get<double>();
+    result.p90_us = latency.at("p90").get<double>();
+    result.p99_us = latency.at("p99").get<double>();
+    result.p999_us = latency.at("p999").get<double>();
+    result.max_us = latency.at("max").get<double>();
+  }
+
+  const bench& setup_;
+  const load_case& load_case_;
+  const steady::time_point deadline_;
+  child server_;
+  const std::string server_name_;
+};
+
+}  // namespace
+
+std::chrono::duration<double> expected_time(const bench& setup, const load_case& load) {
+  const std::chrono::duration<double> warm_up =
+      load.kind == case_kind::idle ? std::chrono::duration<double>{} : setup.warm_up;
+  return fixed_cost + load.connections * connection_cost + warm_up + setup.seconds;
+}
+
+sample measure(const bench& setup, const load_case& load, const server& what,
+               steady::time_point deadline) {
+  sample result;
+  result.case_name = load.name();
+  result.server = what.name;
+  try {
+    measurement{setup, load, what, deadline}.run(result);
+  } catch (const failure& error) {
+    result.error = error.what();
+  } catch (const std::system_error& error) {
+    result.error = error.what();
+  }
+  return result;
+}
+
+}  // namespace weft::compare

@@ -1,0 +1,145 @@
+#include "options.hpp"
+
+#include <charconv>
+#include <functional>
+#include <limits>
+#include <random>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include <weft/tools/command_line.hpp>
+
+namespace weft::compare {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* footer =
+    "Cases: CONNECTIONSxBYTES[xDEPTH] such as 64x64, 64x16K or 64x64x16, churn-CONNECTIONS,\n"
+    "idle-CONNECTIONS.\n"
+    "Exit codes: 0 all was measured; 1 a server or a sample failed; 2 a bad argument;\n"
+    "130 ended by Ctrl-C, 143 by SIGTERM, after the table of what was measured.\n";
+
+// What --quick, --full or neither mean where nothing else was asked for.
+struct defaults {
+  std::uint32_t rounds;
+  double seconds;
+  double warm_up;
+};
+
+defaults defaults_of(extent how_much) {
+  switch (how_much) {
+  case extent::quick: return {6, 0.6, 0.2};  // 6 rounds are the fewest that give an interval
+  case extent::standard: return {10, 1.0, 0.3};
+  case extent::full: break;
+  }
+  return {20, 2.0, 0.5};
+}
+
+// Ends within the minute that --quick promises: the last report needs a moment too.
+constexpr std::chrono::seconds quick_budget = 57s;
+
+struct raw_options {
+  bool quick = false;
+  bool full = false;
+  std::vector<std::string> cases;
+  std::vector<std::string> servers;
+  std::optional<std::uint32_t> rounds;
+  std::optional<double> seconds;
+  std::optional<double> warm_up;
+  std::optional<std::uint64_t> seed;
+  std::optional<std::string> json_file;
+};
+
+// Makes a check of a parser that throws, so that a bad name is told like any other bad argument.
+CLI::Validator accepted_by(std::function<void(const std::string&)> parser, const char* what) {
+  return CLI::Validator(
+      [parser = std::move(parser)](std::string& text) -> std::string {
+        try {
+          parser(text);
+          return {};
+        } catch (const std::invalid_argument& error) {
+          return error.what();
+        }
+      },
+      what);
+}
+
+// Accepts a number from `low` to `high` and nothing around it, nor what CLI11 alone lets through:
+// nan, and a sign on an unsigned number.
+template <typename Number>
+CLI::Validator between(Number low, Number high, const char* kind) {
+  const auto check = [=](std::string& text) -> std::string {
+    Number value{};
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, value);
+    if (parsed.ec == std::errc{} && parsed.ptr == end && value >= low && value <= high) return {};
+    return fmt::format("'{}' is not accepted, expected {} from {} to {}", text, kind, low, high);
+  };
+  return CLI::Validator(check, fmt::format("{}..{}", low, high));
+}
+
+void add_options(CLI::App& app, raw_options& raw) {
+  CLI::Option* quick = app.add_flag("--quick", raw.quick, "few cases; ends within 60 s");
+  app.add_flag("--full", raw.full, "all cases, 20 rounds: the figures of the README")
+      ->excludes(quick);
+  app.add_option("--cases", raw.cases, "cases to measure, separated by commas")
+      ->delimiter(',')
+      ->check(accepted_by([](const std::string& text) { parse_case(text); }, "CASE"));
+  app.add_option("--servers", raw.servers, "servers to measure, separated by commas")
+      ->delimiter(',')
+      ->check(accepted_by([](const std::string& text) { find_server(text); }, "SERVER"));
+  app.add_option("--rounds", raw.rounds, "rounds; each measures every case on every server")
+      ->check(between(1U, 100'000U, "a whole number"));
+  app.add_option("--seconds", raw.seconds, "how long a sample measures")
+      ->check(between(0.05, 3600.0, "a number of seconds"));
+  app.add_option("--warm-up", raw.warm_up, "seconds of load before that")
+      ->check(between(0.0, 3600.0, "a number of seconds"));
+  app.add_option("--seed", raw.seed, "seed of the order of the servers in each round")
+      ->check(
+          between(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(), "a whole number"));
+  app.add_option("--json", raw.json_file, "file for all samples and their summary");
+}
+
+template <typename Item, typename NameOf>
+void refuse_twice(const std::vector<Item>& items, const char* option, NameOf name_of) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (name_of(items[i]) != name_of(items[j])) continue;
+      throw CLI::ValidationError(option, "'" + name_of(items[i]) +
+                                             "' is there twice, each is accepted once");
+    }
+  }
+}
+
+void finish(const raw_options& raw, options& settings) {
+  settings.how_much = raw.quick ? extent::quick : (raw.full ? extent::full : extent::standard);
+  const defaults standard = defaults_of(settings.how_much);
+  settings.rounds = raw.rounds.value_or(standard.rounds);
+  settings.seconds = std::chrono::duration<double>{raw.seconds.value_or(standard.seconds)};
+  settings.warm_up = std::chrono::duration<double>{raw.warm_up.value_or(standard.warm_up)};
+  settings.seed = raw.seed ? *raw.seed : std::random_device{}();
+  settings.json_file = raw.json_file;
+  if (raw.quick) settings.budget = quick_budget;
+  for (const std::string& name : raw.cases) settings.cases.push_back(parse_case(name));
+  if (raw.cases.empty()) settings.cases = cases_of(settings.how_much);
+  for (const std::string& name : raw.servers) settings.servers.push_back(find_server(name));
+  if (raw.servers.empty()) settings.servers = all_servers();
+  refuse_twice(settings.cases, "--cases", [](const load_case& each) { return each.name(); });
+  refuse_twice(settings.servers, "--servers", [](const server& each) { return each.name; });
+}
+
+}  // namespace
+
+std::optional<int> parse_options(int argc, char** argv, options& settings) {
+  CLI::App app{"Compares echo servers: CPU time per request, throughput, latency, memory.",
+               "weft-compare"};
+  app.footer(footer);
+  raw_options raw;
+  add_options(app, raw);
+  app.callback([&] { finish(raw, settings); });
+  return tools::parse_arguments(app, argc, argv);
+}
+
+}  // namespace weft::compare

@@ -1,0 +1,203 @@
+#include "report_table.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "text.hpp"
+
+namespace weft::compare {
+namespace {
+
+using row = std::vector<std::string>;
+
+constexpr const char* none = "-";
+constexpr const char* of_client = " *";
+constexpr const char* of_strangers = " !";
+
+// Lays the rows out in columns: the first one to the left, the others to the right.
+std::string lay_out(const std::vector<row>& rows) {
+  std::vector<std::size_t> width;
+  for (const row& each : rows) {
+    width.resize(std::max(width.size(), each.size()));
+    for (std::size_t i = 0; i < each.size(); ++i) width[i] = std::max(width[i], each[i].size());
+  }
+  std::string text;
+  for (const row& each : rows) {
+    std::string line = fmt::format("  {:<{}}", each.front(), width.front());
+    for (std::size_t i = 1; i < each.size(); ++i) {
+      line += fmt::format("  {:>{}}", each[i], width[i]);
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+// Appends a mark, or as many blanks, so that the numbers of a column stay below each other.
+std::string marked(std::string text, bool valid, const char* mark) {
+  return text + (valid ? "  " : mark);
+}
+
+const char* mark_of(const cell& each) { return each.client_bottleneck ? of_client : of_strangers; }
+
+template <typename Format>
+std::string value_text(const std::optional<estimate>& value, Format format) {
+  return value ? format(value->median) : none;
+}
+
+std::string number_text(double number) { return grouped(std::llround(number)); }
+
+row load_header(case_kind kind) {
+  const bool churn = kind == case_kind::churn;
+  return {"server",
+          churn ? "CPU/connection  " : "CPU/request  ",
+          "ratio to callbacks",
+          churn ? "connections/s  " : "requests/s  ",
+          "p50  ",
+          "p99  ",
+          "load CPU"};
+}
+
+row load_row(const cell& each) {
+  const auto micros = [](double us) { return time_text(us * 1000); };
+  const char* mark = mark_of(each);
+  return {each.server,
+          marked(value_text(each.cpu_ns_per_request, time_text), each.valid.cpu, of_strangers),
+          each.server == baseline_server ? "1" : ratio_text(each.ratio),
+          marked(value_text(each.requests_per_second, number_text), each.valid.throughput, mark),
+          marked(value_text(each.p50_us, micros), each.valid.latency, mark),
+          marked(value_text(each.p99_us, micros), each.valid.latency, mark),
+          value_text(each.client_cpu_fraction,
+                     [](double fraction) { return fmt::format("{:.0f} %", fraction * 100); })};
+}
+
+row idle_row(const cell& each) {
+  const auto bytes = [](double number) { return number_text(number) + " B"; };
+  const auto percent = [](double fraction) { return fmt::format("{:.3f} %", fraction * 100); };
+  return {each.server, value_text(each.rss_bytes_per_connection, bytes),
+          value_text(each.kernel_bytes_per_connection, bytes),
+          value_text(each.server_cpu_fraction, percent)};
+}
+
+std::string case_table(const load_case& load, const std::vector<cell>& cells) {
+  const bool idle = load.kind == case_kind::idle;
+  std::vector<row> rows{
+      idle ? row{"server", "RSS/connection", "kernel/connection +", "CPU of a core"}
+           : load_header(load.kind)};
+  std::string failures;
+  for (const cell& each : cells) {
+    if (each.load != load) continue;
+    if (each.failure.empty()) {
+      rows.push_back(idle ? idle_row(each) : load_row(each));
+    } else {
+      failures += fmt::format("  {}: {}\n", each.server, each.failure);
+    }
+  }
+  std::string text = load.title() + "\n";
+  if (rows.size() > 1) text += lay_out(rows);
+  return text + failures;
+}
+
+template <typename Condition>
+bool any(const std::vector<cell>& cells, Condition condition) {
+  return std::any_of(cells.begin(), cells.end(), condition);
+}
+
+std::string mark_notes(const std::vector<cell>& cells) {
+  std::string text;
+  if (any(cells, [](const cell& each) { return each.client_bottleneck; })) {
+    text += "* the load was the bottleneck: this tells more about weft-load than about the server; "
+            "CPU per\n  request is not touched by that\n";
+  }
+  if (any(cells, [](const cell& each) {
+        return each.failure.empty() && each.load.kind != case_kind::idle && !each.valid.cpu;
+      })) {
+    text += "! others used the cores during most samples\n";
+  }
+  if (any(cells, [](const cell& each) { return each.kernel_bytes_per_connection.has_value(); })) {
+    text += "+ of the whole system: slab, kernel stacks and page tables, both ends of a "
+            "connection\n";
+  }
+  return text;
+}
+
+// What the interval of the ratios is, as far as the samples allowed.
+std::string interval_note(const std::vector<cell>& cells) {
+  std::size_t fewest = 0;
+  for (const cell& each : cells) {
+    if (!each.ratio) continue;
+    fewest = fewest == 0 ? each.ratio->count : std::min(fewest, each.ratio->count);
+  }
+  if (fewest == 0) return {};
+  const std::string what = "ratio: median of the ratios of CPU time in the same round; equal: the "
+                           "interval holds 1\n";
+  if (fewest == 1) return what + "a single round gives no interval\n";
+  if (fewest >= enough_values) return what + "[interval]: of the median, at 95 %\n";
+  return what + fmt::format("[interval]: with fewer than {} rounds the smallest and largest ratio, "
+                            "{:.0f} % for {} rounds\n",
+                            enough_values, 100 * confidence_of_rank(fewest, 1), fewest);
+}
+
+std::string trouble_notes(const std::vector<cell>& cells) {
+  std::string text;
+  for (const cell& each : cells) {
+    if (!each.failure.empty() || each.failed == 0) continue;
+    text += fmt::format("{}, {}: {} of {} samples failed, the last one: {}\n", each.load.name(),
+                        each.server, each.failed, each.failed + each.samples, each.last_error);
+  }
+  std::size_t disturbed = 0;
+  for (const cell& each : cells) disturbed += each.disturbed;
+  if (disturbed > 0) {
+    text += fmt::format("{} samples were disturbed by others twice; they count only where most "
+                        "were\n",
+                        disturbed);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string time_text(double nanoseconds) {
+  struct unit {
+    double size;
+    const char* name;
+  };
+
+  constexpr unit units[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "us"}, {1, "ns"}};
+  for (const unit& each : units) {
+    if (nanoseconds < each.size && each.size > 1) continue;
+    const double value = nanoseconds / each.size;
+    const int decimals = value < 10 ? 2 : (value < 100 ? 1 : 0);
+    return fmt::format("{:.{}f} {}", value, each.size > 1 ? decimals : 0, each.name);
+  }
+  return none;
+}
+
+std::string ratio_text(const std::optional<estimate>& ratio) {
+  if (!ratio) return none;
+  if (ratio->count < 2) return fmt::format("{:.2f}", ratio->median);
+  const std::string interval = fmt::format(" [{:.2f}, {:.2f}]", ratio->low, ratio->high);
+  return (ratio->may_be(1) ? "equal" : fmt::format("{:.2f}", ratio->median)) + interval;
+}
+
+std::string table_report(const plan& wanted, const campaign_result& measured,
+                         const std::vector<cell>& cells) {
+  std::string text;
+  for (const load_case& each : wanted.cases) text += fmt::format("\n{}", case_table(each, cells));
+  for (const omission& each : wanted.skipped_cases) {
+    text += fmt::format("\n{}: skipped, {}\n", each.name, each.reason);
+  }
+  text += fmt::format("\n{}{}{}", mark_notes(cells), interval_note(cells), trouble_notes(cells));
+  if (!measured.replaced.empty()) {
+    text += fmt::format("{} samples were disturbed by others and taken again\n",
+                        measured.replaced.size());
+  }
+  if (measured.stopped_by != 0) text += "interrupted: this is what was measured until then\n";
+  if (measured.out_of_time) {
+    text += fmt::format("the time of --quick was over after {} complete rounds\n", measured.rounds);
+  }
+  return text;
+}
+
+}  // namespace weft::compare

@@ -1,0 +1,26 @@
+// The comparison as a table for people.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "campaign.hpp"
+#include "plan.hpp"
+#include "summary.hpp"
+
+namespace weft::compare {
+
+/// Returns a table for each case, and below them the notes that their marks refer to.
+std::string table_report(const plan& wanted, const campaign_result& measured,
+                         const std::vector<cell>& cells);
+
+/// Returns a ratio as the table has it: `1.99 [1.95, 2.04]`, or `equal [0.98, 1.03]` when the
+/// difference from 1 is within the interval; `-` for none.
+std::string ratio_text(const std::optional<estimate>& ratio);
+
+/// Returns a time in nanoseconds with three digits that count: `178 ns`, `2.91 us`.
+std::string time_text(double nanoseconds);
+
+}  // namespace weft::compare

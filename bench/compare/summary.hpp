@@ -1,0 +1,58 @@
+// What the samples of one server in one case say together.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "campaign.hpp"
+#include "plan.hpp"
+#include "sample.hpp"
+#include "statistics.hpp"
+
+namespace weft::compare {
+
+/// Which numbers of a cell may be believed.
+struct validity {
+  bool cpu = false;
+  bool throughput = false;  ///< false where the client was the bottleneck: it measures the client
+  bool latency = false;     ///< the same
+  bool memory = false;
+};
+
+/// One server in one case.
+struct cell {
+  load_case load;
+  std::string server;
+  std::string failure;        ///< why there is no number at all; empty when there are
+  std::string last_error;     ///< of the samples that failed, if any did
+  std::size_t failed = 0;     ///< samples without numbers
+  std::size_t disturbed = 0;  ///< samples with strangers on the cores, even when repeated
+  bool client_bottleneck = false;
+
+  // Without a value where the case does not measure it.
+  std::optional<estimate> cpu_ns_per_request;
+  std::optional<estimate> requests_per_second;
+  std::optional<estimate> p50_us;
+  std::optional<estimate> p99_us;
+  std::optional<estimate> p999_us;
+  std::optional<estimate> rss_bytes_per_connection;
+  std::optional<estimate> kernel_bytes_per_connection;
+  std::optional<estimate> server_cpu_fraction;
+  std::optional<estimate> client_cpu_fraction;
+
+  /// CPU time per request against the baseline server in the same round; none for that one itself.
+  std::optional<estimate> ratio;
+
+  validity valid;
+  std::size_t samples = 0;  ///< that the estimates come from
+};
+
+/// Returns a cell for each case and server of `wanted`, case by case; the missing servers too.
+std::vector<cell> summarise(const plan& wanted, const campaign_result& measured,
+                            bool cores_are_shared);
+
+}  // namespace weft::compare

@@ -1,0 +1,171 @@
+// What the servers without weft share around their sockets: the listening socket, the accepted
+// ones, how a signal stops them, and what is said when descriptors run out.
+//
+// Plain POSIX. Threads: any thread may accept; one listener a process is stopped by signals.
+#pragma once
+
+#include <arpa/inet.h>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server_options.hpp"
+
+namespace example {
+
+/// How long connections in flight may go on after the first signal.
+inline constexpr std::chrono::seconds drain_time{5};
+
+/// How long to wait before the next accept once descriptors have run out.
+inline constexpr std::chrono::milliseconds accept_backoff{10};
+
+/// Writes `address` as people do: `127.0.0.1:25000`, `[::1]:25000`.
+inline std::string address_text(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    return "[" + std::string{text} + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+  ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+  return std::string{text} + ":" + std::to_string(ntohs(v4.sin_port));
+}
+
+/// Turns a numeric `host`, which was checked before, and `port` into `address`. Returns its size.
+inline socklen_t fill_address(const std::string& host, std::uint16_t port,
+                              sockaddr_storage& address) {
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+  if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    return sizeof v4;
+  }
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+  ::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr);
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  return sizeof v6;
+}
+
+/// Opens the socket that `options` ask for, listening, non-blocking. Returns it, or -1 after one
+/// line on stderr that says what failed; `bound` is the address it got.
+inline int open_listener(const char* program, const server_options& options,
+                         sockaddr_storage& bound) {
+  socklen_t size = fill_address(options.host, options.port, bound);
+  const std::string wanted = address_text(bound);
+  auto* const name = reinterpret_cast<sockaddr*>(&bound);
+  const int listener =
+      ::socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+  const int on = 1;
+  if (listener >= 0 && ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+      ::bind(listener, name, size) == 0 && ::listen(listener, SOMAXCONN) == 0 &&
+      ::getsockname(listener, name, &size) == 0) {
+    return listener;
+  }
+  const int error = errno;
+  const char* reason = error == EADDRINUSE ? "the port is already in use" : std::strerror(error);
+  std::fprintf(stderr, "%s: cannot listen on %s: %s\n", program, wanted.c_str(), reason);
+  if (listener >= 0) ::close(listener);
+  return -1;
+}
+
+namespace detail {
+inline std::atomic<bool> stop_requested{false};
+inline std::atomic<int> stopped_listener{-1};
+static_assert(std::atomic<int>::is_always_lock_free, "the signal handler needs it");
+
+// The first signal ends the listening, by a call that POSIX allows in a handler and that wakes
+// whoever waits for the listener in poll(2) or epoll_wait(2); the next one finds the default
+// action: the end.
+inline void stop_on_signal(int) {
+  const int saved_errno = errno;
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  stop_requested.store(true);
+  ::shutdown(stopped_listener.load(), SHUT_RDWR);
+  errno = saved_errno;
+}
+}  // namespace detail
+
+/// Lets the first SIGINT or SIGTERM shut `listener`, so that every accept on it fails from then on
+/// with EINVAL, and the second one end the process.
+inline void stop_listener_on_signals(int listener) {
+  detail::stopped_listener.store(listener);
+
+  struct sigaction action {};
+
+  action.sa_handler = detail::stop_on_signal;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+/// Listens as `options` say, until a signal, and prints `listening on HOST:PORT`. Returns the
+/// socket, or -1 after one line on stderr that says what failed.
+inline int start_listening(const char* program, const server_options& options) {
+  sockaddr_storage bound{};
+  const int listener = open_listener(program, options, bound);
+  if (listener < 0) return -1;
+  stop_listener_on_signals(listener);  // whoever has read the line may send one
+  std::printf("listening on %s\n", address_text(bound).c_str());
+  return listener;
+}
+
+/// Tells whether a signal has asked the server to stop.
+inline bool stop_requested() { return detail::stop_requested.load(); }
+
+/// Accepts one connection with TCP_NODELAY set; `type_flags` may hold SOCK_NONBLOCK. Returns the
+/// socket, or -1 with errno of accept4(2).
+inline int accept_connection(int listener, int type_flags, sockaddr_storage& peer) {
+  socklen_t size = sizeof peer;
+  const int fd =
+      ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | type_flags);
+  if (fd < 0) return -1;
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails only if the peer has reset
+  return fd;
+}
+
+/// Waits for a connection to accept, or for the listener to be shut.
+inline void wait_for_connection(int listener) {
+  pollfd readable{listener, POLLIN, 0};
+  ::poll(&readable, 1, -1);  // interrupted: the caller looks at the listener again anyway
+}
+
+/// Tells whether accept failed with `error` because something ran out that a close gives back.
+inline bool is_out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/// Says once in a minute at most why no connection can be accepted, and names the limit.
+inline void report_out_of_resources(const char* program, int error) {
+  using clock = std::chrono::steady_clock;
+  static std::atomic<clock::rep> next_report{clock::now().time_since_epoch().count()};
+  const clock::time_point now = clock::now();
+  clock::rep due = next_report.load();
+  const clock::rep next = (now + std::chrono::minutes{1}).time_since_epoch().count();
+  // Of several acceptors that fail at the same time one wins the exchange and speaks.
+  if (now.time_since_epoch().count() < due || !next_report.compare_exchange_strong(due, next))
+    return;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const std::string reason =
+      error == EMFILE
+          ? "the limit of open files (ulimit -n) is " + std::to_string(limit.rlim_cur)
+          : std::string{std::strerror(error)} + " (see sysctl fs.file-max for open files)";
+  std::fprintf(stderr, "%s: cannot accept more connections: %s; going on when one has closed\n",
+               program, reason.c_str());
+}
+
+}  // namespace example

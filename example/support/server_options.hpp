@@ -1,0 +1,66 @@
+// What every server among the examples takes on its command line, and what it does before it
+// listens.
+//
+// Plain POSIX: the thread and callback programs have not one line of weft in them, and the fiber
+// programs start in the same way.
+#pragma once
+
+#include <arpa/inet.h>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <sys/resource.h>
+
+#include <weft/tools/command_line.hpp>
+
+namespace example {
+
+struct server_options {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 25000;  // the port of the classic echo example
+  unsigned workers = 1;
+  bool quiet = false;
+};
+
+/// Tells what is wrong with `text` as a numeric IPv4 or IPv6 address; empty when nothing is.
+inline std::string check_address(const std::string& text) {
+  in6_addr address;
+  if (::inet_pton(AF_INET, text.c_str(), &address) == 1) return {};
+  if (::inet_pton(AF_INET6, text.c_str(), &address) == 1) return {};
+  return "'" + text +
+         "' is no address, an IPv4 or IPv6 address such as 127.0.0.1 or ::1 is accepted";
+}
+
+/// Parses the command line of the server `name` into `options`. Returns nothing when the server may
+/// go on, otherwise the code to exit with. `workers_help` says what a worker is in this server.
+inline std::optional<int> parse_server_options(const std::string& name,
+                                               const std::string& description,
+                                               const std::string& workers_help,
+                                               server_options& options, int argc, char** argv) {
+  CLI::App app{description, name};
+  app.add_option("--host", options.host, "address to listen on")
+      ->check(CLI::Validator(check_address, "ADDRESS"))
+      ->capture_default_str();
+  app.add_option("--port", options.port, "port to listen on, 0 picks a free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  app.add_option("--workers", options.workers, workers_help)
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_flag("--quiet", options.quiet, "print no line per connection");
+  return weft::tools::parse_arguments(app, argc, argv);
+}
+
+/// Makes the process ready to serve: every line of output leaves at once, into a pipe too, and the
+/// soft limit of open descriptors is raised to the hard one.
+inline void prepare_server_process() {
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // a refusal leaves the soft limit, which serves as well
+  }
+}
+
+}  // namespace example

@@ -1,0 +1,278 @@
+// weft-compare as a process: tiny runs over real servers, and what it does with bad input, with
+// servers that fail, and with Ctrl-C.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+
+namespace weft::test {
+namespace {
+
+namespace fs = std::filesystem;
+using words = std::vector<std::string>;
+
+// A folder that is removed after the test.
+class temporary_folder {
+public:
+  temporary_folder() {
+    std::string name = (fs::temp_directory_path() / "weft-compare-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    path_ = name;
+  }
+
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+
+  ~temporary_folder() { fs::remove_all(path_); }
+
+  const fs::path& path() const { return path_; }
+
+private:
+  fs::path path_;
+};
+
+const fs::path build{WEFT_BIN_DIR};
+
+// A run short enough for a test.
+words tiny(const fs::path& folder, const words& more, const char* rounds = "1") {
+  words command{
+      folder / "weft-compare", "--rounds", rounds, "--seconds", "0.2", "--warm-up", "0.05"};
+  command.insert(command.end(), more.begin(), more.end());
+  return command;
+}
+
+const words two_servers{"--servers", "echo-callbacks,echo-threads"};
+
+words with_two_servers(words more, const char* rounds = "1") {
+  more.insert(more.end(), two_servers.begin(), two_servers.end());
+  return tiny(build, more, rounds);
+}
+
+nlohmann::json read_json(const fs::path& file) {
+  std::ifstream stream{file};
+  return nlohmann::json::parse(stream);
+}
+
+void expect_line(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
+TEST(Compare, measures_every_case_on_every_server) {
+  const temporary_folder folder;
+  const fs::path file = folder.path() / "result.json";
+
+  const process_result run =
+      process::run(with_two_servers({"--cases", "4x64,4x64x2,churn-2,idle-4", "--json", file}));
+
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  expect_line(run.out, "4 connections x 64 B, 2 in flight");
+  expect_line(run.out, "connect, one exchange, close: 2 at a time");
+  expect_line(run.out, "4 idle connections");
+  const nlohmann::json result = read_json(file);
+  ASSERT_EQ(result["cells"].size(), 8U);
+  for (const auto& cell : result["cells"]) EXPECT_TRUE(cell["failure"].is_null()) << cell;
+}
+
+TEST(Compare, finds_what_the_cases_are_about) {
+  const temporary_folder folder;
+  const fs::path file = folder.path() / "result.json";
+
+  const process_result run =
+      process::run(with_two_servers({"--cases", "4x64,idle-50", "--json", file}));
+
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  const nlohmann::json result = read_json(file);
+  for (const auto& cell : result["cells"]) {
+    if (cell["kind"] == "idle") {
+      EXPECT_TRUE(cell["cpu_ns_per_request"].is_null());
+      EXPECT_TRUE(cell["rss_bytes_per_connection"].is_number());
+      EXPECT_TRUE(cell["kernel_bytes_per_connection"].is_number());
+      continue;
+    }
+    EXPECT_GT(cell["cpu_ns_per_request"], 100);  // two system calls cost more on any machine
+    EXPECT_GT(cell["requests_per_second"], 0);
+    EXPECT_GE(cell["p99_us"], cell["p50_us"]);
+  }
+}
+
+TEST(Compare, records_where_it_was_made) {
+  const temporary_folder folder;
+  const fs::path file = folder.path() / "result.json";
+
+  const process_result run =
+      process::run(with_two_servers({"--cases", "2x64", "--seed", "7", "--json", file}));
+
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  expect_line(run.out, "--seed 7");
+  const nlohmann::json result = read_json(file);
+  for (const char* field : {"date", "kernel", "cpu", "compiler", "build_type", "governor", "commit",
+                            "mitigations", "flags"}) {
+    EXPECT_FALSE(result["environment"][field].is_null()) << field;
+  }
+  EXPECT_EQ(result["settings"]["seed"], 7);
+}
+
+// Expects the end of a program that was called wrongly: code 2, one line that has `part`.
+void expect_refused(const words& arguments, const std::string& part) {
+  words command{build / "weft-compare"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+
+  const process_result run = process::run(command);
+
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_EQ(run.out, "");
+  EXPECT_EQ(run.err.find('\n'), run.err.size() - 1) << run.err;
+  expect_line(run.err, part);
+}
+
+TEST(CompareArguments, are_refused_in_one_line_that_says_what_is_accepted) {
+  expect_refused({"--servers", "echo-magic"}, "accepted are echo-callbacks");
+  expect_refused({"--servers", "echo-threads,echo-threads"}, "twice");
+  expect_refused({"--cases", "many"}, "CONNECTIONSxBYTES");
+  expect_refused({"--cases", "64x64,64x64"}, "twice");
+  expect_refused({"--rounds", "0"}, "from 1 to");
+  expect_refused({"--rounds", "-1"}, "from 1 to");
+  expect_refused({"--seconds", "nan"}, "from 0.05 to");
+  expect_refused({"--warm-up", "long"}, "from 0 to");
+  expect_refused({"--seed", "x"}, "from 0 to");
+  expect_refused({"--quick", "--full"}, "--full");
+  expect_refused({"--fast"}, "--fast");
+}
+
+TEST(CompareArguments, are_told_on_request) {
+  const process_result run = process::run({build / "weft-compare", "--help"});
+
+  EXPECT_EQ(run.exit_code, 0);
+  for (const char* option : {"--quick", "--full", "--cases", "--servers", "--rounds", "--json"}) {
+    expect_line(run.out, option);
+  }
+}
+
+TEST(CompareArguments, that_name_a_file_which_cannot_be_written_cost_no_run) {
+  const process_result run =
+      process::run(with_two_servers({"--json", "/nowhere/result.json"}, "1000"));
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.err, "/nowhere/result.json");
+}
+
+TEST(Compare, skips_a_case_that_the_limit_of_open_files_does_not_allow) {
+  std::string command = "ulimit -n 100 && exec";
+  for (const std::string& word : with_two_servers({"--cases", "4x64,500x64"})) {
+    command += " " + word;
+  }
+
+  const process_result run = process::run({"/bin/sh", "-c", command});
+
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  expect_line(run.out, "4 connections x 64 B");
+  expect_line(run.out, "500x64: skipped");
+  expect_line(run.out, "is 100");
+}
+
+// A folder with weft-compare, weft-load and the server that works; more may be put beside them.
+class CompareFaults : public testing::Test {
+protected:
+  CompareFaults() {
+    // Copied, for the program looks for the others where it lies itself, not where a link to it is.
+    fs::copy_file(build / "weft-compare", folder_.path() / "weft-compare");
+    for (const char* name : {"weft-load", "echo-callbacks"}) {
+      fs::create_symlink(build / name, folder_.path() / name);
+    }
+  }
+
+  // Puts a script in the place of a server.
+  void put_server(const std::string& name, const std::string& script) const {
+    const fs::path path = folder_.path() / name;
+    std::ofstream{path} << "#!/bin/sh\n" << script << "\n";
+    fs::permissions(path, fs::perms::owner_all);
+  }
+
+  process_result compare(const words& more) const {
+    return process::run(tiny(folder_.path(), more));
+  }
+
+  const temporary_folder folder_;
+};
+
+TEST_F(CompareFaults, measures_the_others_when_a_server_is_missing) {
+  const process_result run =
+      compare({"--cases", "2x64", "--servers", "echo-callbacks,echo-threads"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.err, "there is no program echo-threads");
+  expect_line(run.out, "echo-threads: there is no program");
+  expect_line(run.out, "  echo-callbacks  ");
+}
+
+TEST_F(CompareFaults, tells_why_a_server_does_not_start) {
+  put_server("echo-threads", "echo 'out of luck' >&2; exit 3");
+
+  const process_result run =
+      compare({"--cases", "2x64", "--servers", "echo-callbacks,echo-threads"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.out, "echo-threads did not start: out of luck");
+  expect_line(run.out, "  echo-callbacks  ");
+}
+
+TEST_F(CompareFaults, tells_that_a_server_does_not_answer) {
+  put_server("echo-threads", "echo 'listening on 127.0.0.1:1'; exec sleep 60");
+
+  const process_result run = compare({"--cases", "2x64", "--servers", "echo-threads"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.out, "echo-threads: no exchange with 127.0.0.1:1");
+}
+
+TEST_F(CompareFaults, refuses_to_run_without_the_load_generator) {
+  fs::remove(folder_.path() / "weft-load");
+
+  const process_result run = compare({"--cases", "2x64"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.err, "there is no program weft-load");
+}
+
+// Returns the processes whose parent is `parent`.
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator{"/proc"}) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream file{entry.path() / "stat"};
+    std::string text;
+    std::getline(file, text);
+    const std::size_t after_name = text.rfind(") ");  // the name itself may hold blanks
+    if (after_name == std::string::npos) continue;
+    if (std::stoi(text.substr(after_name + 4)) == parent) found.push_back(std::stoi(name));
+  }
+  return found;
+}
+
+TEST(CompareInterrupt, ends_all_processes_and_prints_what_there_is) {
+  const temporary_folder folder;
+  const fs::path file = folder.path() / "result.json";
+  process run{with_two_servers({"--cases", "2x64", "--json", file}, "1000")};
+  run.wait_for_line("1000 rounds");
+  std::vector<pid_t> children;
+  while (children.empty()) children = children_of(run.pid());
+
+  run.signal(SIGINT);
+
+  EXPECT_EQ(run.wait(), 130);
+  expect_line(run.output(stream::out), "interrupted");
+  EXPECT_TRUE(read_json(file)["interrupted"]);
+  for (const pid_t child : children) EXPECT_NE(::kill(child, 0), 0) << child;
+}
+
+}  // namespace
+}  // namespace weft::test

@@ -1,0 +1,163 @@
+// How an echo server starts and ends: its arguments, its address, the signals that stop it.
+#include <csignal>
+
+#include "echo_servers.hpp"
+
+namespace weft::test {
+namespace {
+
+using EchoArgumentsTest = EchoServer;
+INSTANTIATE_TEST_SUITE_P(Servers, EchoArgumentsTest, testing::ValuesIn(echo_server_names()),
+                         test_name);
+
+// Expects the end of a program that was called wrongly: code 2, one line with all of `words`.
+void expect_refused(const process_result& result, const std::vector<std::string>& words) {
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+  for (const std::string& word : words) {
+    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
+  }
+}
+
+TEST_P(EchoArgumentsTest, prints_its_options_on_request) {
+  const process_result result = process::run(command({"--help"}));
+
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* option : {"--host", "--port", "--workers", "--quiet"}) {
+    EXPECT_NE(result.out.find(option), std::string::npos) << result.out;
+  }
+}
+
+TEST_P(EchoArgumentsTest, refuses_a_port_that_is_none) {
+  for (const char* port : {"65536", "-1", "http", ""}) {
+    expect_refused(process::run(command({"--port", port})), {"--port", "65535"});
+  }
+}
+
+TEST_P(EchoArgumentsTest, refuses_an_address_that_is_none) {
+  for (const char* host : {"256.0.0.1", "nowhere", "::g"}) {
+    expect_refused(process::run(command({"--host", host})), {"--host", host, "IPv4"});
+  }
+}
+
+TEST_P(EchoArgumentsTest, refuses_no_workers_at_all) {
+  expect_refused(process::run(command({"--workers", "0"})), {"--workers", "0"});
+}
+
+TEST_P(EchoArgumentsTest, refuses_a_flag_it_does_not_know) {
+  expect_refused(process::run(command({"--colour"})), {"--colour", "--help"});
+}
+
+TEST_P(EchoArgumentsTest, prints_no_line_per_connection_when_quiet) {
+  process server{command({"--port", "0", "--quiet"})};
+  unique_fd peer = connect_tcp(server.wait_for_port());
+  send_all(peer, "x");
+  ASSERT_EQ(recv_all(peer, 1), "x");
+  peer.reset();
+
+  server.signal(SIGTERM);
+
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_EQ(server.output(stream::out).find("Connection"), std::string::npos);
+}
+
+TEST_P(EchoArgumentsTest, serves_with_several_workers) {
+  process server{command({"--port", "0", "--workers", "3"})};
+  const std::uint16_t port = server.wait_for_port();
+  std::vector<unique_fd> peers;
+
+  for (int i = 0; i < 30; ++i) peers.push_back(connect_tcp(port));
+  for (const unique_fd& peer : peers) send_all(peer, "hello");
+  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 5), "hello");
+  peers.clear();
+
+  for (int i = 0; i < 30; ++i) server.wait_for_line("Connection closed");
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+using EchoLifetimeTest = RunningEchoServer;
+INSTANTIATE_TEST_SUITE_P(Servers, EchoLifetimeTest, testing::ValuesIn(echo_server_names()),
+                         test_name);
+
+TEST_P(EchoLifetimeTest, names_the_port_that_is_in_use) {
+  const std::string taken = std::to_string(port);
+
+  const process_result result = process::run(command({"--port", taken}));
+
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+  EXPECT_NE(result.err.find(taken), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("in use"), std::string::npos) << result.err;
+}
+
+TEST_P(EchoLifetimeTest, refuses_the_port_in_use_to_several_workers_too) {
+  const process_result result =
+      process::run(command({"--port", std::to_string(port), "--workers", "2"}));
+
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("in use"), std::string::npos) << result.err;
+}
+
+TEST_P(EchoLifetimeTest, ends_with_0_on_each_of_both_signals) {
+  process other{command({"--port", "0"})};
+  other.wait_for_port();
+
+  server.signal(SIGTERM);
+  other.signal(SIGINT);
+
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_EQ(other.wait(), 0);
+}
+
+// Returns once nobody listens on `port` any more.
+bool wait_until_refused(std::uint16_t port) {
+  for (int attempt = 0; attempt < 100'000; ++attempt) {
+    try {
+      connect_tcp(port);
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::connection_refused) return true;
+      // A connection that was waiting to be accepted when the listener closed.
+      if (error.code() != std::errc::connection_reset) return false;
+    }
+  }
+  return false;
+}
+
+TEST_P(EchoLifetimeTest, finishes_a_connection_in_flight_but_accepts_no_other) {
+  unique_fd peer = connect();
+  send_all(peer, "x");
+  ASSERT_EQ(recv_all(peer, 1), "x");
+
+  server.signal(SIGTERM);
+  ASSERT_TRUE(wait_until_refused(port));
+  send_all(peer, "late");
+  EXPECT_EQ(recv_all(peer, 4), "late");
+  peer.reset();
+
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_P(EchoLifetimeTest, ends_even_if_a_connection_stays_open) {
+  const unique_fd peer = connect();
+  server.wait_for_line("Connection from");
+
+  server.signal(SIGTERM);
+
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_P(EchoLifetimeTest, ends_at_once_on_the_second_signal) {
+  const unique_fd peer = connect();
+  server.wait_for_line("Connection from");
+
+  server.signal(SIGINT);
+  ASSERT_TRUE(wait_until_refused(port));
+  server.signal(SIGTERM);
+
+  EXPECT_EQ(server.wait(), 128 + SIGTERM);
+}
+
+}  // namespace
+}  // namespace weft::test

@@ -1,0 +1,71 @@
+// What the suites of the echo servers share: the list of the servers, one of them running, and
+// text in which no byte can be lost unseen.
+#pragma once
+
+#include <cstddef>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/process.hpp"
+#include "support/tcp.hpp"
+
+namespace weft::test {
+
+/// Returns the names of the servers, from the list in CMakeLists.txt.
+inline std::vector<std::string> echo_server_names() {
+  std::vector<std::string> names;
+  std::istringstream list{WEFT_ECHO_SERVERS};
+  for (std::string name; std::getline(list, name, ',');) names.push_back(name);
+  return names;
+}
+
+/// Returns the path of a program of the build.
+inline std::string program_path(const std::string& name) {
+  return std::string{WEFT_BIN_DIR} + "/" + name;
+}
+
+/// Turns a server's name into one that a test may have.
+inline std::string test_name(const testing::TestParamInfo<std::string>& server) {
+  std::string name = server.param;
+  for (char& c : name) {
+    if (c == '-') c = '_';
+  }
+  return name;
+}
+
+/// Returns `size` bytes that tell at every place, within a period of 251, where they belong.
+inline std::string counted_text(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i % 251);
+  return text;
+}
+
+/// A server named by the parameter, and connections to it.
+class EchoServer : public testing::TestWithParam<std::string> {
+protected:
+  std::vector<std::string> command(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), program_path(GetParam()));
+    return arguments;
+  }
+};
+
+/// The same, already listening on a free port.
+class RunningEchoServer : public EchoServer {
+protected:
+  unique_fd connect() const { return connect_tcp(port); }
+
+  /// Fails the test unless a new connection gets its bytes back.
+  void expect_service() const {
+    const unique_fd peer = connect();
+    send_all(peer, "still there?");
+    EXPECT_EQ(recv_all(peer, 12), "still there?");
+  }
+
+  process server{command({"--port", "0"})};
+  const std::uint16_t port = server.wait_for_port();
+};
+
+}  // namespace weft::test
