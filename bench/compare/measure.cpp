@@ -22,9 +22,12 @@ using namespace std::chrono_literals;
 
 constexpr const char* load_program = "weft-load";
 constexpr auto start_patience = 10s;  // for the line of a server that has started
-constexpr auto load_patience = 30s;   // for all that the load does before and after it measures
-constexpr auto stop_patience = 7s;    // servers give connections in flight 5 s
-constexpr auto fixed_cost = 150ms;    // of a sample: two programs started and ended
+// For what the load does before and after it measures; a loaded machine takes its time to start a
+// thread for each connection.
+constexpr auto load_patience = 30s;
+constexpr auto connection_patience = 5ms;
+constexpr auto stop_patience = 7s;  // servers give connections in flight 5 s
+constexpr auto fixed_cost = 150ms;  // of a sample: two programs started and ended
 constexpr auto connection_cost = 60us;
 
 // Why a sample has no numbers.
@@ -34,7 +37,7 @@ public:
 };
 
 // Adds what a program said last, if it said anything.
-std::string with_last_words(std::string reason, const child& program) {
+std::string with_last_words(const std::string& reason, const child& program) {
   const std::string words = last_line(program.err());
   return words.empty() ? reason : reason + ": " + words;
 }
@@ -72,7 +75,8 @@ private:
     const auto resident_begin = resident_memory_of(server_.pid());
     const auto kernel_begin = kernel_memory();
     child client{arguments(address), setup_.cores.load, child::lines_of::err, setup_.signals};
-    const auto deadline = within(setup_.warm_up + setup_.seconds + load_patience);
+    const auto deadline = within(setup_.warm_up + setup_.seconds + load_patience +
+                                 load_case_.connections * connection_patience);
     if (load_case_.kind == case_kind::idle && client.wait_for_line("holding", deadline)) {
       const double count = load_case_.connections;
       result.rss_bytes_per_connection =

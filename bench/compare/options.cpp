@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 #include <stdexcept>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -15,7 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* footer =
+constexpr std::string_view footer =
+    "Servers: {}.\n"
     "Cases: CONNECTIONSxBYTES[xDEPTH] such as 64x64, 64x16K or 64x64x16, churn-CONNECTIONS,\n"
     "idle-CONNECTIONS.\n"
     "Exit codes: 0 all was measured; 1 a server or a sample failed; 2 a bad argument;\n"
@@ -30,7 +32,7 @@ struct defaults {
 
 defaults defaults_of(extent how_much) {
   switch (how_much) {
-  case extent::quick: return {6, 0.6, 0.2};  // 6 rounds are the fewest that give an interval
+  case extent::quick: return {6, 0.5, 0.2};  // 6 rounds are the fewest that give an interval
   case extent::standard: return {10, 1.0, 0.3};
   case extent::full: break;
   }
@@ -135,7 +137,7 @@ void finish(const raw_options& raw, options& settings) {
 std::optional<int> parse_options(int argc, char** argv, options& settings) {
   CLI::App app{"Compares echo servers: CPU time per request, throughput, latency, memory.",
                "weft-compare"};
-  app.footer(footer);
+  app.footer(fmt::format(footer, server_names()));
   raw_options raw;
   add_options(app, raw);
   app.callback([&] { finish(raw, settings); });

@@ -39,7 +39,7 @@ std::string marked(std::string text, bool valid, const char* mark) {
   return text + (valid ? "  " : mark);
 }
 
-const char* mark_of(const cell& each) { return each.client_bottleneck ? of_client : of_strangers; }
+const char* mark_of(const cell& each) { return each.quiet ? of_client : of_strangers; }
 
 template <typename Format>
 std::string value_text(const std::optional<estimate>& value, Format format) {
@@ -76,14 +76,14 @@ row idle_row(const cell& each) {
   const auto bytes = [](double number) { return number_text(number) + " B"; };
   const auto percent = [](double fraction) { return fmt::format("{:.3f} %", fraction * 100); };
   return {each.server, value_text(each.rss_bytes_per_connection, bytes),
-          value_text(each.kernel_bytes_per_connection, bytes),
+          marked(value_text(each.kernel_bytes_per_connection, bytes), each.quiet, of_strangers),
           value_text(each.server_cpu_fraction, percent)};
 }
 
 std::string case_table(const load_case& load, const std::vector<cell>& cells) {
   const bool idle = load.kind == case_kind::idle;
   std::vector<row> rows{
-      idle ? row{"server", "RSS/connection", "kernel/connection +", "CPU of a core"}
+      idle ? row{"server", "RSS/connection", "kernel/connection +  ", "CPU of a core"}
            : load_header(load.kind)};
   std::string failures;
   for (const cell& each : cells) {
@@ -106,13 +106,14 @@ bool any(const std::vector<cell>& cells, Condition condition) {
 
 std::string mark_notes(const std::vector<cell>& cells) {
   std::string text;
-  if (any(cells, [](const cell& each) { return each.client_bottleneck; })) {
-    text += "* the load was the bottleneck: this tells more about weft-load than about the server; "
-            "CPU per\n  request is not touched by that\n";
-  }
   if (any(cells, [](const cell& each) {
-        return each.failure.empty() && each.load.kind != case_kind::idle && !each.valid.cpu;
+        return each.quiet && each.requests_per_second && !each.valid.throughput;
       })) {
+    text +=
+        "* the load was the bottleneck, or shared the only core: this tells more about weft-load "
+        "than about\n  the server; CPU per request is not touched by that\n";
+  }
+  if (any(cells, [](const cell& each) { return !each.quiet; })) {
     text += "! others used the cores during most samples\n";
   }
   if (any(cells, [](const cell& each) { return each.kernel_bytes_per_connection.has_value(); })) {

@@ -15,13 +15,17 @@ const std::vector<server>& all_servers() {
   return servers;
 }
 
+std::string server_names() {
+  std::string names;
+  for (const server& each : all_servers()) names += (names.empty() ? "" : ", ") + each.name;
+  return names;
+}
+
 const server& find_server(const std::string& name) {
-  std::string accepted;
   for (const server& each : all_servers()) {
     if (each.name == name) return each;
-    accepted += (accepted.empty() ? "" : ", ") + each.name;
   }
-  throw std::invalid_argument("'" + name + "' is no server, accepted are " + accepted);
+  throw std::invalid_argument("'" + name + "' is no server, accepted are " + server_names());
 }
 
 std::string program_folder() {

@@ -18,6 +18,9 @@ inline constexpr const char* baseline_server = "echo-callbacks";
 /// `listening on HOST:PORT`, reads with a buffer of 8192 bytes and sets TCP_NODELAY.
 const std::vector<server>& all_servers();
 
+/// Returns their names, separated by commas.
+std::string server_names();
+
 /// Returns the server `name`. Throws std::invalid_argument with a line that says what is accepted.
 const server& find_server(const std::string& name);
 

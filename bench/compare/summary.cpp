@@ -88,12 +88,12 @@ void fill_validity(cell& result, const samples& used, bool cores_are_shared) {
   const std::size_t slow =
       count_if(used, [](const sample* each) { return each->client_bottleneck; });
   result.client_bottleneck = 2 * slow > used.size();
-  const bool quiet = 2 * count_if(used, disturbed) <= used.size();
-  const bool measures_server = quiet && !result.client_bottleneck && !cores_are_shared;
-  result.valid.cpu = quiet && result.cpu_ns_per_request.has_value();
+  result.quiet = 2 * count_if(used, disturbed) <= used.size();
+  const bool measures_server = result.quiet && !result.client_bottleneck && !cores_are_shared;
+  result.valid.cpu = result.quiet && result.cpu_ns_per_request.has_value();
   result.valid.throughput = measures_server && result.requests_per_second.has_value();
   result.valid.latency = measures_server && result.p50_us.has_value();
-  result.valid.memory = result.rss_bytes_per_connection.has_value();
+  result.valid.memory = result.quiet && result.rss_bytes_per_connection.has_value();
 }
 
 cell summarise_one(const load_case& load, const std::string& server,

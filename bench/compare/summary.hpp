@@ -31,6 +31,7 @@ struct cell {
   std::string last_error;     ///< of the samples that failed, if any did
   std::size_t failed = 0;     ///< samples without numbers
   std::size_t disturbed = 0;  ///< samples with strangers on the cores, even when repeated
+  bool quiet = true;          ///< most of the samples were not disturbed
   bool client_bottleneck = false;
 
   // Without a value where the case does not measure it.

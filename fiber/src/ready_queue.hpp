@@ -12,6 +12,9 @@ class ready_queue {
 public:
   bool empty() const noexcept { return head_ == nullptr; }
 
+  // The one that pop() would take, or null.
+  const control_block* first() const noexcept { return head_; }
+
   void push(control_block& block) noexcept {
     block.next_ready = nullptr;
     if (head_ == nullptr) {

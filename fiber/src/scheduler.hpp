@@ -48,6 +48,9 @@ public:
   void start(control_block& block, task_base& task) noexcept;
   void abandon(control_block& block) noexcept;
 
+  // See warm_next_fiber().
+  void warm_next() const noexcept;
+
   void make_ready(control_block& block) noexcept { ready_.push(block); }
 
   void yield() noexcept;

@@ -41,6 +41,8 @@ wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
 
 bool refuse_if_cancelled() { return require_scheduler().refuse_if_cancelled(); }
 
+void warm_next_fiber() noexcept { require_scheduler().warm_next(); }
+
 void spend_budget() { require_scheduler().spend_budget(); }
 
 bool on_worker() noexcept { return scheduler::running() != nullptr; }

@@ -16,9 +16,9 @@ using detail::throw_if;
 
 namespace {
 
-// When the queue of the receiver is full a UNIX socket is told EAGAIN. An event tells of room only
-// where the receiver is the connected peer (unix_dgram_poll() in the kernel): it is tried again
-// after a pause.
+// A UNIX socket that is not connected is told EAGAIN when the queue of the receiver is full, and no
+// event tells when there is room; instead each attempt makes an event, that its own buffer is free
+// again (unix_dgram_sendmsg() in the kernel). So it is tried again after a pause.
 template <class Attempt>
 std::ptrdiff_t retry_with_pauses(detail::io_turn& turn, Attempt&& attempt, std::error_code& ec) {
   using namespace std::chrono_literals;

@@ -34,7 +34,7 @@ io_turn::io_turn(const descriptor& target, direction which, std::error_code& ec)
     ec = errc::closed;
     return;
   }
-  generation_ = record_.generation;
+  generation_ = record_.generation.load(std::memory_order_relaxed);
   if (side().busy) {
     // The operation before this one leaves `busy` set when it wakes us: the turn is handed over.
     if (failed(weft::detail::wait(side().turn), ec)) return;
@@ -68,11 +68,17 @@ bool io_turn::go_on(std::error_code& ec) {
   return !ec;
 }
 
-bool io_turn::pause(std::chrono::nanoseconds at_most, std::error_code& ec) {
-  const auto deadline = weft::detail::deadline_clock::now() + at_most;
-  if (failed(weft::detail::wait(side().readiness, deadline), ec)) return false;
-  if (!still_open()) ec = errc::closed;
-  return !ec;
+bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
+  const auto deadline = weft::detail::deadline_clock::now() + length;
+  for (;;) {
+    const wake_reason reason = weft::detail::wait(side().readiness, deadline);
+    if (failed(reason, ec)) return false;
+    if (!still_open()) {
+      ec = errc::closed;
+      return false;
+    }
+    if (reason == wake_reason::timed_out) return true;
+  }
 }
 
 bool io_turn::park_until_ready(std::error_code& ec) {
@@ -85,6 +91,7 @@ bool io_turn::park_until_ready(std::error_code& ec) {
       return false;
     }
   } while (!side().ready);
+  weft::detail::warm_next_fiber();
   return true;
 }
 

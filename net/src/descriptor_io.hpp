@@ -48,8 +48,8 @@ public:
   // Errors: errc::cancelled, errc::closed; errno of epoll_ctl(2) and epoll_create1(2).
   bool await_ready(std::error_code& ec) { return side().ready || park_until_ready(ec); }
 
-  // Waits for an event, at most so long: for what no event tells of. False and `ec` as above.
-  bool pause(std::chrono::nanoseconds at_most, std::error_code& ec);
+  // Waits so long, whatever events come: for what no event tells of. False and `ec` as above.
+  bool pause(std::chrono::nanoseconds length, std::error_code& ec);
 
   // Between the system calls of one operation that goes on without waiting: gives way to others
   // when that has lasted. False when it must end. Errors: errc::cancelled, errc::closed.
@@ -59,7 +59,9 @@ public:
   void not_ready() noexcept { side().ready = false; }
 
   // To be asked after every wait that is not await_ready().
-  bool still_open() const noexcept { return record_.generation == generation_; }
+  bool still_open() const noexcept {
+    return record_.generation.load(std::memory_order_relaxed) == generation_;
+  }
 
 private:
   fd_direction& side() const noexcept { return record_.at(which_); }

@@ -53,23 +53,24 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   }
   fd_record& record = (*found)[index % records_a_chunk];
   // Still open when somebody closed the descriptor behind our back and the number came again.
-  if (record.open) retire_record(record);
+  if (record.open.load(std::memory_order_acquire)) retire_record(record);
   record.tcp_stream = tcp_stream;
-  record.open = true;
+  record.open.store(true, std::memory_order_relaxed);
   for (fd_direction& each : record.directions) each.ready = true;
   return &record;
 }
 
 void retire_record(fd_record& record) noexcept {
-  ++record.generation;
+  record.generation.store(record.generation.load(std::memory_order_relaxed) + 1,
+                          std::memory_order_relaxed);
   record.poller_id = 0;
   record.last_events = 0;
-  record.open = false;
   for (fd_direction& each : record.directions) {
     each.busy = false;
     each.readiness.wake_all(wake_reason::closed);
     each.turn.wake_all(wake_reason::closed);
   }
+  record.open.store(false, std::memory_order_release);
 }
 
 fd_record* find_record(int fd) noexcept {

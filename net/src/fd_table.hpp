@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
 namespace weft::net::detail {
@@ -26,11 +27,15 @@ struct fd_direction {
 };
 
 struct fd_record {
-  std::uint32_t generation = 0;
+  // Atomic, for a late comer looks at it while the number is in use on another thread; relaxed, for
+  // any value but its own tells the same.
+  weft::detail::atomic<std::uint32_t> generation{0};
   std::uint32_t poller_id = 0;    // which poller has registered it; 0 for none
   std::uint32_t last_events = 0;  // of epoll, as last reported
   bool tcp_stream = false;
-  bool open = false;
+  // Hands the record from the thread that closes the descriptor to the one that gets its number:
+  // the load in open_record() pairs with the store in retire_record().
+  weft::detail::atomic<bool> open{false};
   fd_direction directions[2];
 
   fd_direction& at(direction which) noexcept { return directions[static_cast<int>(which)]; }

@@ -61,6 +61,7 @@ private:
   poller(int epoll, int wake_event);
   int wait_for_events(clock::time_point deadline) noexcept;
   bool watch_wake_event() noexcept;
+  void warm_events(std::size_t index, std::size_t count) const noexcept;
 
   int epoll_;
   int wake_event_;

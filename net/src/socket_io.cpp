@@ -88,7 +88,7 @@ borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& 
           detail::poller* const worker = detail::poller::of_this_worker(ec);
           buffer = worker != nullptr ? worker->buffers().lend() : nullptr;
           if (buffer == nullptr) {
-            errno = ENOMEM;
+            errno = worker != nullptr ? ENOMEM : ec.value();
             return -1;
           }
           const std::ptrdiff_t got = receive_once(turn, buffer->bytes.data(), size);

@@ -23,6 +23,7 @@ namespace {
 
 using weft::spawn;
 using weft::spawn_options;
+using weft::test::use_stack;
 
 class Spawn : public weft::test::runtime_test {};
 
@@ -98,15 +99,6 @@ TEST_F(Spawn, the_location_is_that_of_the_call) {
     EXPECT_EQ(seen[1].line(), here.line() + 2);
     EXPECT_STREQ(seen[0].file_name(), here.file_name());
   });
-}
-
-// How far below the caller's frame the stack can be used, by using it.
-[[gnu::noinline]] void use_stack(std::size_t bytes) {
-  constexpr std::size_t step = 1024;
-  volatile char block[step];
-  for (std::size_t i = 0; i < step; i += 64) block[i] = static_cast<char>(i);
-  if (bytes > step) use_stack(bytes - step);
-  block[0] = block[step - 1];
 }
 
 TEST_F(Spawn, the_stack_is_as_large_as_the_options_say) {

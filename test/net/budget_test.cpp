@@ -186,5 +186,53 @@ TEST_F(Budget, of_a_fiber_that_reads_the_end_of_a_stream_again_and_again_ends) {
   });
 }
 
+// Each attempt makes an event that the sender's own buffer is free again.
+TEST_F(Budget, of_a_sender_that_waits_for_a_full_unix_queue_is_not_spent_on_attempts) {
+  for (const bool connected : {false, true}) {
+    run([&] {
+      const scratch_folder folder;
+      net::datagram_socket receiver{endpoint::unix_domain(folder.path("receiver"))};
+      const endpoint to = receiver.local_endpoint();
+      net::datagram_socket filler{endpoint::unix_domain(folder.path("filler"))};
+      net::datagram_socket sender{endpoint::unix_domain(folder.path("sender"))};
+      if (connected) sender.connect(to);
+      std::array<std::byte, 10> buffer;
+      std::error_code ec;
+      auto reader = spawn([&] { sender.receive(buffer, ec); });
+      bool full = false;
+      auto filling = spawn([&] {
+        std::error_code ignored;
+        while (!ignored) filler.send_to(bytes_of("x"), to, ignored);
+      });
+      auto sending = spawn([&] {
+        give_way_until([&] { return full; });
+        connected ? sender.send(bytes_of("at last")) : sender.send_to(bytes_of("at last"), to);
+      });
+      one_turn();  // the reader has registered the socket, and the filler waits
+      full = true;
+      one_turn();
+      system_calls().sendto_calls = 0;
+      auto [left, right] = weft_unix_pair();
+      auto echo = spawn([&s = right] {
+        while (const auto data = s.read_some_borrowed()) s.write(data);
+      });
+      for (int i = 0; i < calls; ++i) {
+        left.write("x");
+        read_some_text(left);  // parks, so that there are polls
+      }
+      left.shutdown();
+      echo.join();
+
+      EXPECT_FALSE(sending.done());
+      EXPECT_LT(system_calls().sendto_calls, static_cast<std::size_t>(calls) / 4);
+      filling.request_cancel();
+      filling.join();
+      while (!sending.done()) receiver.receive(buffer);
+      reader.request_cancel();
+      reader.join();
+    });
+  }
+}
+
 }  // namespace
 }  // namespace weft::test

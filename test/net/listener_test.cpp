@@ -223,7 +223,7 @@ TEST_F(Listener, moves_with_its_address_and_closes_the_one_assigned_to) {
     listener first{endpoint::unix_domain(first_file)};
     listener second{endpoint::unix_domain(second_file)};
     listener moved = std::move(first);
-    EXPECT_FALSE(first.is_open());  // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_FALSE(first.is_open());
     EXPECT_TRUE(std::filesystem::exists(first_file));
     first.close();
     EXPECT_TRUE(std::filesystem::exists(first_file));

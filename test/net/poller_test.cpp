@@ -318,7 +318,8 @@ TEST_F(Poller, runs_out_of_descriptors_with_an_error) {
     const no_more_descriptors limit;
     std::error_code ec;
     read_some_text(ours, 1, ec);
-
+    EXPECT_EQ(ec, std::errc::too_many_files_open);
+    EXPECT_TRUE(ours.read_some_borrowed(1, ec).empty());
     EXPECT_EQ(ec, std::errc::too_many_files_open);
   });
 }

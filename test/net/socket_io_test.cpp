@@ -527,7 +527,7 @@ TEST_F(BorrowedRead, a_lease_that_is_moved_leaves_nothing_behind_and_gives_back_
     const std::byte* const of_second = second.bytes().data();
 
     borrowed_bytes moved = std::move(first);
-    EXPECT_TRUE(first.empty());  // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_TRUE(first.empty());
     EXPECT_EQ(moved.text(), "a");
 
     second = std::move(moved);

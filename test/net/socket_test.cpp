@@ -368,7 +368,7 @@ TEST_F(MoveSocket, takes_the_connection_along_and_closes_the_one_assigned_to) {
     const int fd = first.native_handle();
 
     socket third = std::move(first);
-    EXPECT_FALSE(first.is_open());  // NOLINT(bugprone-use-after-move): that is the question
+    EXPECT_FALSE(first.is_open());
     EXPECT_EQ(third.native_handle(), fd);
 
     second = std::move(third);

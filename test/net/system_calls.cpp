@@ -11,8 +11,12 @@ extern "C" {
 ssize_t __real_recv(int fd, void* buffer, size_t size, int flags);
 ssize_t __real_send(int fd, const void* data, size_t size, int flags);
 int __real_accept4(int fd, sockaddr* address, socklen_t* size, int flags);
+ssize_t __real_sendto(int fd, const void* data, size_t size, int flags, const sockaddr* receiver,
+                      socklen_t receiver_size);
 ssize_t __wrap_recv(int fd, void* buffer, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void* data, size_t size, int flags);
+ssize_t __wrap_sendto(int fd, const void* data, size_t size, int flags, const sockaddr* receiver,
+                      socklen_t receiver_size);
 int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags);
 }
 
@@ -43,6 +47,12 @@ ssize_t __wrap_send(int fd, const void* data, size_t size, int flags) {
   ++watch.send_calls;
   if (watch.at_most != 0) size = std::min(size, watch.at_most);
   return __real_send(fd, data, size, flags);
+}
+
+ssize_t __wrap_sendto(int fd, const void* data, size_t size, int flags, const sockaddr* receiver,
+                      socklen_t receiver_size) {
+  ++system_calls().sendto_calls;
+  return __real_sendto(fd, data, size, flags, receiver, receiver_size);
 }
 
 int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags) {

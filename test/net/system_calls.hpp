@@ -13,6 +13,7 @@ namespace weft::test {
 struct system_call_watch {
   std::size_t recv_calls = 0;
   std::size_t send_calls = 0;
+  std::size_t sendto_calls = 0;
   std::size_t accept4_calls = 0;
 
   /// The most that one recv(2) is given room for and one send(2) is given; 0 for no limit.

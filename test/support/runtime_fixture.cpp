@@ -61,6 +61,12 @@ std::size_t live_fibers() {
   return worker != nullptr ? worker->live_fibers() : 0;
 }
 
+[[gnu::noinline]] void use_stack(std::size_t bytes) {
+  constexpr std::size_t step = 1024;
+  auto* const block = static_cast<volatile char*>(__builtin_alloca(bytes));
+  for (std::size_t i = 0; i < bytes; i += step) block[bytes - 1 - i] = 1;
+}
+
 std::vector<std::pair<int, std::string>> open_descriptors() {
   std::vector<std::pair<int, std::string>> found;
   DIR* const folder = ::opendir("/proc/self/fd");

@@ -44,6 +44,9 @@ inline constexpr std::size_t very_many_fibers = under_asan || under_tsan ? 3'000
 /// Returns how many fibers, but for the main one, have not ended on the calling thread.
 std::size_t live_fibers();
 
+/// Touches the next `bytes` bytes of the stack it is called on.
+void use_stack(std::size_t bytes);
+
 /// Returns the open descriptors of the process, each with what it refers to.
 std::vector<std::pair<int, std::string>> open_descriptors();
 

@@ -32,6 +32,11 @@ inline void load_floating_point_control(const machine_context& context) noexcept
   std::fesetenv(&context.floating_point);
 }
 
+// Where the stack of a context that does not run ends: fcontext keeps its registers there.
+inline const void* stack_pointer_of(const machine_context& context) noexcept {
+  return context.handle;
+}
+
 inline void start_context(machine_context& context, std::byte* top, std::size_t size,
                           context_entry entry) noexcept {
   context.entry = entry;

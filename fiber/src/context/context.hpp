@@ -1,8 +1,9 @@
 // The seam between the scheduler and the machine: one of two back ends, chosen when weft is built.
 //
 // A back end offers machine_context, start_context(context, stack top, size, entry),
-// switch_context(from, to), read_ and load_floating_point_control(context), and
-// context_saves_exceptions. Only scheduler.cpp may switch.
+// switch_context(from, to), stack_pointer_of(context), read_ and
+// load_floating_point_control(context), and context_saves_exceptions. Only scheduler.cpp may
+// switch.
 #pragma once
 
 #if defined(WEFT_CONTEXT_NATIVE)

@@ -54,6 +54,11 @@ inline void load_floating_point_control(const machine_context& context) noexcept
   switch_floating_point_control(now, context);
 }
 
+// Where the stack of a context that does not run ends; meaningless before it has started.
+inline const void* stack_pointer_of(const machine_context& context) noexcept {
+  return context.stack_pointer;
+}
+
 // Makes a switch to `context` call `entry`, which must not return, on the stack below `top`.
 inline void start_context(machine_context& context, std::byte* top, std::size_t /*size*/,
                           context_entry entry) noexcept {

@@ -51,6 +51,9 @@ class wait_queue {
 public:
   bool empty() const noexcept { return head_ == nullptr; }
 
+  // The one that wake_one() would look at first, or null.
+  const waiter* first() const noexcept { return head_; }
+
   void push_back(waiter& entry) noexcept;
   void remove(waiter& entry) noexcept;
 
@@ -82,6 +85,10 @@ bool refuse_if_cancelled();
 
 // Counts a call that succeeded without parking; after 64 of them the fiber yields.
 void spend_budget();
+
+// Has the processor fetch what the next ready fiber needs when it runs. For a caller about to make
+// a system call, which takes longer than the memory: then the switch after it finds a warm stack.
+void warm_next_fiber() noexcept;
 
 // True when the calling thread runs fibers.
 bool on_worker() noexcept;

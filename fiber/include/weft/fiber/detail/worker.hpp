@@ -8,8 +8,9 @@
 
 namespace weft::detail {
 
-// Makes the running worker poll `replacement` from now on, until its runtime is destroyed. The driver
-// before it is never polled again. `kind` is an address by which the library knows its driver again.
+// Makes the running worker poll `replacement` from now on, until its runtime is destroyed. The
+// driver before it is never polled again. `kind` is an address by which the library knows its
+// driver again.
 void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
 
 // The driver of the running worker if it was installed as of this kind, or null.
