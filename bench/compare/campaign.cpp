@@ -14,6 +14,10 @@ using namespace std::chrono_literals;
 // A server that fails twice in a row in a case fails always; its time-outs would cost hours.
 constexpr unsigned most_failures = 2;
 
+// Strangers that are still there after so many repeats in a row are there to stay; the time is
+// better spent on more rounds, until a sample is quiet again.
+constexpr unsigned most_vain_repeats = 3;
+
 // The sample that fits the budget by a hair is not begun: ending a server takes a moment too.
 constexpr auto budget_reserve = 1s;
 
@@ -49,8 +53,10 @@ private:
   void take_sample(const load_case& load, const server& what) {
     auto taken = attempt(load, what, 1);
     if (!taken) return;
-    if (taken->disturbed) {
+    if (!taken->disturbed) vain_repeats_ = 0;
+    if (taken->disturbed && vain_repeats_ < most_vain_repeats) {
       if (auto again = attempt(load, what, 2)) {
+        vain_repeats_ = again->disturbed ? vain_repeats_ + 1 : 0;
         result_.replaced.push_back(*std::exchange(taken, std::move(again)));
       }
     }
@@ -94,7 +100,8 @@ private:
   std::mt19937_64 random_;
   progress_line progress_;
   std::map<std::pair<std::string, std::string>, unsigned>
-      failures_;  // in a row, by case and server
+      failures_;               // in a row, by case and server
+  unsigned vain_repeats_ = 0;  // in a row
   campaign_result result_;
 };
 

@@ -35,7 +35,7 @@ std::string lay_out(const std::vector<row>& rows) {
 }
 
 // Appends a mark, or as many blanks, so that the numbers of a column stay below each other.
-std::string marked(std::string text, bool valid, const char* mark) {
+std::string marked(const std::string& text, bool valid, const char* mark) {
   return text + (valid ? "  " : mark);
 }
 
@@ -150,8 +150,7 @@ std::string trouble_notes(const std::vector<cell>& cells) {
   std::size_t disturbed = 0;
   for (const cell& each : cells) disturbed += each.disturbed;
   if (disturbed > 0) {
-    text += fmt::format("{} samples were disturbed by others twice; they count only where most "
-                        "were\n",
+    text += fmt::format("samples disturbed by others: {}; they count only where most were\n",
                         disturbed);
   }
   return text;
@@ -191,8 +190,8 @@ std::string table_report(const plan& wanted, const campaign_result& measured,
   }
   text += fmt::format("\n{}{}{}", mark_notes(cells), interval_note(cells), trouble_notes(cells));
   if (!measured.replaced.empty()) {
-    text += fmt::format("{} samples were disturbed by others and taken again\n",
-                        measured.replaced.size());
+    text +=
+        fmt::format("samples disturbed by others and taken again: {}\n", measured.replaced.size());
   }
   if (measured.stopped_by != 0) text += "interrupted: this is what was measured until then\n";
   if (measured.out_of_time) {

@@ -13,7 +13,7 @@ namespace weft::compare {
 
 /// From this fraction of a core on, a sample is said to be disturbed. Below it the ticks of the
 /// kernel's count cannot be told from strangers.
-inline constexpr double disturbing_fraction = 0.1;
+inline constexpr double disturbing_fraction = 0.12;
 
 class stranger_watch {
 public:

@@ -18,7 +18,7 @@ using weft::test::process;
 using weft::test::process_result;
 
 process_result load(const load_server& server, const std::vector<std::string>& more) {
-  std::vector<std::string> command{WEFT_BIN_DIR "/weft-load",
+  std::vector<std::string> command{std::string{WEFT_BIN_DIR} + "/weft-load",
                                    server.address(),
                                    "--json",
                                    "--connections",

@@ -53,7 +53,7 @@ TEST_P(EchoTest, puts_together_what_comes_byte_by_byte) {
 TEST_P(EchoTest, sends_back_messages_around_the_size_of_its_buffer) {
   const unique_fd peer = connect();
 
-  for (const std::size_t size : {8191, 8192, 8193, 16384, 16385, 100'000}) {
+  for (const std::size_t size : {8191U, 8192U, 8193U, 16384U, 16385U, 100'000U}) {
     const std::string text = counted_text(size);
     send_all(peer, text);
     ASSERT_EQ(recv_all(peer, size), text) << size;

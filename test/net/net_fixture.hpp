@@ -85,7 +85,8 @@ private:
   std::string path_;
 };
 
-/// Lowers the limit on descriptors so that none is left, and restores it.
+/// Lowers the limit on descriptors so that none is left, and restores it. Compare and switch fibers
+/// afterwards: UBSan's look at a virtual call needs descriptors too.
 class no_more_descriptors {
 public:
   no_more_descriptors();

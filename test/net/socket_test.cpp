@@ -141,9 +141,10 @@ TEST_F(Connect, reports_an_address_family_that_is_none) {
 TEST_F(Connect, reports_that_descriptors_have_run_out) {
   run([] {
     const unique_fd listening = listen_tcp();
-    const no_more_descriptors limit;
     std::error_code ec;
+    no_more_descriptors limit;
     (void)socket::connect(endpoint::loopback_v4(local_port(listening)), ec);
+    limit.end();
 
     EXPECT_EQ(ec, std::errc::too_many_files_open);
   });
