@@ -72,6 +72,8 @@ private:
 
 void run_server(const example::server_options& options) {
   const weft::net::listen_options sharing{.reuse_port = options.workers > 1};
+  // Listeners that share a port would also share it with another server: refused here, as without.
+  if (sharing.reuse_port) listener{address_of(options)}.close();
   listener first{address_of(options), sharing};
   std::list<worker> others;
   for (unsigned i = 1; i < options.workers; ++i) {
