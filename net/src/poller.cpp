@@ -141,12 +141,14 @@ void poller::warm_events(std::size_t index, std::size_t count) const noexcept {
   };
   if (index < count) __builtin_prefetch(record_at(index));
   if (index < 2 || index - 2 >= count) return;
-  if (fd_record* const sooner = record_at(index - 2)) {
-    const auto* const waiter =
-        reinterpret_cast<const std::byte*>(sooner->at(direction::read).readiness.first());
-    __builtin_prefetch(waiter);
-    __builtin_prefetch(waiter + 64);
-  }
+  fd_record* const sooner = record_at(index - 2);
+  // Of an event that came late the record may be in use on another thread.
+  const auto generation = static_cast<std::uint32_t>(events_[index - 2].data.u64 >> 32);
+  if (sooner == nullptr || sooner->generation.load(std::memory_order_relaxed) != generation) return;
+  const weft::detail::waiter* const first = sooner->at(direction::read).readiness.first();
+  if (first == nullptr) return;
+  __builtin_prefetch(first);
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(first) + 64);
 }
 
 void poller::poll(clock::time_point deadline) {
