@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <cstdlib>
+#include <cxxabi.h>
 #include <new>
 #include <system_error>
+#include <typeinfo>
 
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/diagnostics.hpp>
@@ -15,13 +18,23 @@ namespace weft {
 namespace detail {
 namespace {
 
+std::string name_of_current_exception() {
+  const std::type_info* const type = abi::__cxa_current_exception_type();
+  if (type == nullptr) return "unknown";  // of another language
+  int status = 0;
+  char* const readable = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+  std::string result = status == 0 ? readable : type->name();
+  std::free(readable);
+  return result;
+}
+
 std::string describe(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
     return error.what();
   } catch (...) {
-    return "of a type that is no std::exception";
+    return "of type " + name_of_current_exception();
   }
 }
 
@@ -150,7 +163,11 @@ void any_fiber::join(std::error_code& ec) {
 void any_fiber::join() {
   std::error_code ec;
   join(ec);
-  if (ec) throw std::system_error(ec, "fiber::join");
+  if (!ec) return;
+  const char* what = "fiber::join";
+  if (ec == std::errc::invalid_argument) what = "fiber::join of an empty handle";
+  if (ec == std::errc::resource_deadlock_would_occur) what = "fiber::join of the fiber itself";
+  throw std::system_error(ec, what);
 }
 
 void any_fiber::detach() noexcept {

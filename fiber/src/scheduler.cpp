@@ -251,8 +251,8 @@ void scheduler::idle() {
 }
 
 void scheduler::poll(deadline_clock::time_point deadline) {
-  // Relaxed: the driver's wake() makes the next poll return, after which it is seen.
-  if (stop_requested_.load(std::memory_order_relaxed)) obey_stop_request();
+  // Pairs with the store in request_stop(), whose wake() makes a poll under way return.
+  if (stop_requested_.load(std::memory_order_acquire)) obey_stop_request();
   const int saved_errno = *errno_;  // of the fiber that parks
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (!timers_.empty()) {

@@ -113,6 +113,25 @@ std::error_code bind_to(const detail::descriptor& target, const endpoint& local)
 
 }  // namespace
 
+listener::socket_file listener::socket_file::of(const endpoint& local) {
+  struct stat status {};
+
+  if (!has_socket_file(local)) return {};
+  std::string path{local.path()};
+  if (::lstat(path.c_str(), &status) != 0) return {};  // removed by another already
+  return {std::move(path), status.st_dev, status.st_ino};
+}
+
+void listener::socket_file::remove() noexcept {
+  struct stat status {};
+
+  if (!path.empty() && ::lstat(path.c_str(), &status) == 0 && status.st_dev == device &&
+      status.st_ino == inode) {
+    ::unlink(path.c_str());
+  }
+  path.clear();
+}
+
 listener listener::listen(const endpoint& local, const listen_options& options,
                           std::error_code& ec) {
   listener result;
@@ -125,7 +144,7 @@ listener listener::listen(const endpoint& local, const listen_options& options,
   if (options.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
   if (local.is_v6()) set(IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only);
   if (!ec) ec = bind_to(result.descriptor_, local);
-  if (!ec && has_socket_file(local)) result.socket_file_ = local.path();
+  if (!ec) result.file_ = socket_file::of(local);
   if (!ec) ec = check_result(::listen(result.native_handle(), options.backlog));
   if (ec) return {};
   return result;
@@ -141,15 +160,14 @@ listener& listener::operator=(listener&& other) noexcept {
   if (this != &other) {
     close();
     descriptor_ = std::move(other.descriptor_);
-    socket_file_ = std::exchange(other.socket_file_, {});
+    file_ = std::exchange(other.file_, {});
   }
   return *this;
 }
 
 void listener::close() noexcept {
   if (!descriptor_.is_open()) return;
-  if (!socket_file_.empty()) ::unlink(socket_file_.c_str());
-  socket_file_.clear();
+  file_.remove();
   descriptor_.close();
 }
 

@@ -34,11 +34,23 @@ void handle(const connection_handler& handler, socket& connection) {
   }
 }
 
-// Waits a little for fibers to end and to give their stacks back.
-void pause_for_memory(std::error_code reason, std::error_code& ec) {
-  diagnose("serve: no fiber for a connection: " + reason.message());
-  this_fiber::sleep_for(std::chrono::milliseconds{100}, ec);
-}
+// What a server does when no fiber is to be had for a connection, which is closed.
+class spawn_trouble {
+public:
+  // Says so, unless that was said a moment ago, and waits a little for fibers to end and to give
+  // their stacks back.
+  void pause(std::error_code reason, std::error_code& ec) {
+    const auto now = weft::detail::deadline_clock::now();
+    if (now >= silent_until_) {
+      diagnose("serve: no fiber for a connection: " + reason.message());
+      silent_until_ = now + std::chrono::seconds{10};
+    }
+    this_fiber::sleep_for(std::chrono::milliseconds{100}, ec);
+  }
+
+private:
+  weft::detail::deadline_clock::time_point silent_until_{};
+};
 
 // Any drain time is fine, also the longest that its type can hold.
 weft::detail::deadline_clock::time_point deadline_after(std::chrono::nanoseconds drain) noexcept {
@@ -51,6 +63,7 @@ weft::detail::deadline_clock::time_point deadline_after(std::chrono::nanoseconds
 void serve(listener& listener, const connection_handler& handler, const serve_options& options) {
   weft::detail::fiber_group connections;
   const spawn_options spawning{.stack_size = options.stack_size};
+  spawn_trouble trouble;
   std::error_code ec;
   while (!ec) {
     socket accepted = listener.accept(ec);
@@ -60,7 +73,7 @@ void serve(listener& listener, const connection_handler& handler, const serve_op
         spawning,
         [connection = std::move(accepted), &handler]() mutable { handle(handler, connection); },
         spawn_error);
-    if (spawn_error) pause_for_memory(spawn_error, ec);
+    if (spawn_error) trouble.pause(spawn_error, ec);
   }
 
   listener.close();

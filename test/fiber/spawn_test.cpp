@@ -25,6 +25,17 @@ using weft::spawn;
 using weft::spawn_options;
 using weft::test::use_stack;
 
+// What cannot run on a fiber is refused by the declaration, not deep within it.
+template <class... Arguments>
+concept spawnable =
+    requires(Arguments... arguments) { spawn(std::forward<Arguments>(arguments)...); };
+
+static_assert(spawnable<int (*)()>);
+static_assert(spawnable<spawn_options, int (*)()>);
+static_assert(!spawnable<int>);
+static_assert(!spawnable<void (*)(int)>);
+static_assert(!spawnable<void (*)(int), int>);
+
 class Spawn : public weft::test::runtime_test {};
 
 TEST_F(Spawn, a_fiber_runs_once_the_spawner_parks_and_not_before) {

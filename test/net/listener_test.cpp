@@ -257,6 +257,21 @@ TEST_F(SocketFile, is_removed_when_the_listener_is_closed_or_destroyed) {
   });
 }
 
+TEST_F(SocketFile, of_another_that_took_its_place_is_left_alone) {
+  run([] {
+    const scratch_folder folder;
+    const std::string file = folder.path("socket");
+    listener first{endpoint::unix_domain(file)};
+    std::filesystem::remove(file);
+    const listener second{endpoint::unix_domain(file)};
+
+    first.close();
+
+    EXPECT_TRUE(std::filesystem::is_socket(file));
+    EXPECT_TRUE(socket::connect(endpoint::unix_domain(file)).is_open());
+  });
+}
+
 TEST_F(SocketFile, that_was_left_over_is_replaced) {
   run([] {
     const scratch_folder folder;

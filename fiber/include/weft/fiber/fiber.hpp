@@ -11,6 +11,7 @@
 // the handle may outlive the runtime.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -28,6 +29,11 @@ namespace detail {
 struct control_block;
 class fiber_group;
 }  // namespace detail
+
+/// What a fiber can run: a function without arguments that can be copied or moved into the fiber.
+template <class Function>
+concept fiber_function = std::constructible_from<std::decay_t<Function>, Function> &&
+                         std::invocable<std::decay_t<Function>>;
 
 /// Identifies a fiber among all that the process has ever run; 0 is no fiber.
 enum class fiber_id : std::uint64_t {};
@@ -71,7 +77,8 @@ public:
   void join();
 
   /// Lets the fiber run on without a handle: from now on a child of the runtime, which cancels it
-  /// at shutdown. The handle is empty afterwards.
+  /// when the main function has returned; one that has not started by then never runs. The handle
+  /// is empty afterwards.
   void detach() noexcept;
 
   /// Asks the fiber to end: from now on every wait of it fails with errc::cancelled, the one under
@@ -129,7 +136,7 @@ public:
   }
 
 private:
-  template <class Function>
+  template <fiber_function Function>
   friend auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
       -> fiber<std::invoke_result_t<std::decay_t<Function>>>;
 
@@ -150,7 +157,7 @@ void detach_fiber(control_block& block) noexcept;
 // Throws std::system_error for a failed reserve_fiber(), with what to do about it.
 [[noreturn]] void throw_spawn_error(std::error_code ec);
 
-template <class Function>
+template <fiber_function Function>
 control_block* spawn_in(fiber_group* group, const spawn_options& options, Function&& function,
                         std::error_code& ec) {
   using task_type = task<std::decay_t<Function>>;
@@ -176,7 +183,7 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
 /// Errors: std::errc::not_enough_memory when no stack is to be had (memory, or vm.max_map_count
 ///         where guard pages need mappings); std::errc::invalid_argument for a stack size over
 ///         1 GiB.
-template <class Function>
+template <fiber_function Function>
 auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
     -> fiber<std::invoke_result_t<std::decay_t<Function>>> {
   using result = std::invoke_result_t<std::decay_t<Function>>;
@@ -184,7 +191,7 @@ auto spawn(const spawn_options& options, Function&& function, std::error_code& e
 }
 
 /// The same; throws std::system_error where the overload above sets `ec`.
-template <class Function>
+template <fiber_function Function>
 auto spawn(const spawn_options& options, Function&& function) {
   std::error_code ec;
   auto handle = spawn(options, std::forward<Function>(function), ec);
@@ -193,7 +200,7 @@ auto spawn(const spawn_options& options, Function&& function) {
 }
 
 /// The same with the default options.
-template <class Function>
+template <fiber_function Function>
 auto spawn(Function&& function, std::source_location location = std::source_location::current()) {
   return spawn(spawn_options{.location = location}, std::forward<Function>(function));
 }

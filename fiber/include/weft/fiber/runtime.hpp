@@ -44,9 +44,10 @@ public:
   runtime& operator=(const runtime&) = delete;
   ~runtime();
 
-  /// Runs `main_function` as the main fiber, on the stack of the calling thread, and returns what
-  /// it returns or throws what it throws. Then the fibers that are still there are cancelled and
-  /// waited for; one that goes on for 5 s ends the process with its name. May be called again.
+  /// Runs `main_function` as the main fiber, on the stack of the calling thread: it may wait, spawn
+  /// and join as any other fiber. When it has ended, the fibers that are still there are cancelled
+  /// and waited for; one that goes on for 5 s ends the process with its name. Returns what the main
+  /// function returns or throws what it throws. May be called again.
   template <class Function>
   std::invoke_result_t<Function> run(Function&& main_function) {
     detail::task<std::decay_t<Function>> task{std::in_place, std::forward<Function>(main_function)};

@@ -4,7 +4,9 @@
 // they came. Closing it, or destroying it, ends their waits with errc::closed.
 #pragma once
 
+#include <string>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <system_error>
 
 #include <weft/net/detail/descriptor.hpp>
@@ -27,7 +29,7 @@ public:
   /// A closed listener.
   listener() noexcept = default;
   /// Listens at `local`; port 0 takes a free one, see local_endpoint(). A socket file that nobody
-  /// listens on any more is replaced, and removed again by close().
+  /// listens on any more is replaced. close() removes the file, unless another took its place.
   ///
   /// Errors: errno of socket(2), bind(2) and listen(2), for example std::errc::address_in_use, with
   ///         the address in what().
@@ -67,10 +69,20 @@ public:
   int native_handle() const noexcept { return descriptor_.fd(); }
 
 private:
+  // The file of a UNIX socket, without a path if there is none.
+  struct socket_file {
+    std::string path;
+    dev_t device = 0;
+    ino_t inode = 0;
+
+    static socket_file of(const endpoint& local);
+    void remove() noexcept;
+  };
+
   socket accept_into(sockaddr* address, socklen_t* size, std::error_code& ec);
 
   detail::descriptor descriptor_;
-  std::string socket_file_;  // to be removed by close()
+  socket_file file_;  // to be removed by close()
 };
 
 }  // namespace weft::net

@@ -32,8 +32,7 @@ using connection_handler = std::function<void(socket& connection)>;
 ///         listener is closed. Then it closes the listener, lets the connections go on for
 ///         `options.drain`, cancels those that are left, and returns when the last has ended.
 /// Errors: std::system_error with errno of accept(2) that is no matter of a single connection,
-/// after
-///         the same orderly end.
+///         after the same orderly end.
 void serve(listener& listener, const connection_handler& handler,
            const serve_options& options = {});
 
