@@ -3,9 +3,29 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <sys/mman.h>
 #include <utility>
 
 namespace weft::detail {
+
+void* block_chunk::operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
+#ifdef WEFT_ASAN
+  // The leak checker looks for pointers on the heap, not in what was mapped.
+  return ::operator new(size, std::nothrow);
+#else
+  void* const place =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return place != MAP_FAILED ? place : nullptr;
+#endif
+}
+
+void block_chunk::operator delete(void* place, std::size_t size) noexcept {
+#ifdef WEFT_ASAN
+  ::operator delete(place, size);
+#else
+  ::munmap(place, size);
+#endif
+}
 
 block_slab::~block_slab() {
   for (block_chunk* const chunk : chunks_) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "control_block.hpp"
@@ -54,9 +55,13 @@ private:
 };
 
 struct block_chunk {
-  static constexpr std::size_t capacity = 512;  // 160 KiB, above malloc's threshold for mmap
+  static constexpr std::size_t capacity = 512;  // 160 KiB
 
   explicit block_chunk(block_slab& owner) noexcept : slab(owner) {}
+
+  // Mapped: malloc keeps what has been freed between other things. Null when there is no memory.
+  static void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept;
+  static void operator delete(void* place, std::size_t size) noexcept;
 
   control_block& at(std::size_t index) noexcept {
     return *std::launder(reinterpret_cast<control_block*>(space + index * sizeof(control_block)));

@@ -1,5 +1,7 @@
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <mutex>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -14,16 +16,35 @@ namespace {
 std::mutex sink_lock;
 diagnostics_sink sink;
 
-}  // namespace
+// Keeps SIGPIPE from the process while it exists: a reader of stderr that has gone is no reason to
+// end. One that was pending before stays.
+class no_sigpipe {
+public:
+  no_sigpipe() noexcept {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    was_pending_ = ::sigpending(&pending) == 0 && ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
 
-diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
-  const std::lock_guard hold{sink_lock};
-  return std::exchange(sink, std::move(replacement));
-}
+  no_sigpipe(const no_sigpipe&) = delete;
+  no_sigpipe& operator=(const no_sigpipe&) = delete;
 
-void diagnose(std::string_view line) noexcept {
-  const std::lock_guard hold{sink_lock};
-  if (sink) return sink(line);
+  ~no_sigpipe() {
+    const timespec at_once{};
+    // Takes it back if there is one.
+    if (!was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
+
+void write_to_stderr(std::string_view line) noexcept {
   // In one write, so that lines of several processes do not mix; and not by stdio, which takes 8
   // KiB of what may be a fiber's stack.
   constexpr std::string_view prefix = "weft: ";
@@ -32,8 +53,29 @@ void diagnose(std::string_view line) noexcept {
   for (std::size_t i = 0; const std::string_view part : {prefix, line, end}) {
     parts[i++] = {const_cast<char*>(part.data()), part.size()};
   }
+  const no_sigpipe guard;
   while (::writev(STDERR_FILENO, parts.data(), parts.size()) < 0 && errno == EINTR) {
   }
+}
+
+}  // namespace
+
+diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
+  const std::lock_guard hold{sink_lock};
+  return std::exchange(sink, std::move(replacement));
+}
+
+void diagnose(std::string_view line) noexcept {
+  const int saved_errno = errno;
+  {
+    const std::lock_guard hold{sink_lock};
+    if (sink) {
+      sink(line);
+    } else {
+      write_to_stderr(line);
+    }
+  }
+  errno = saved_errno;
 }
 
 }  // namespace weft

@@ -10,6 +10,7 @@
 #include <weft/fiber/error.hpp>
 #include <weft/fiber/fiber.hpp>
 #include <weft/fiber/runtime.hpp>
+#include <weft/fiber/this_fiber.hpp>
 
 #include "control_block.hpp"
 #include "scheduler.hpp"
@@ -81,10 +82,13 @@ control_block* reserve_fiber(const spawn_options& options, fiber_group* group,
   return require_scheduler().reserve(options, group, ec);
 }
 
-void* task_storage(control_block& block, std::size_t size, std::size_t alignment) {
+void* task_storage(control_block& block, std::size_t size, std::size_t alignment,
+                   std::error_code& ec) noexcept {
   block.heap_task_alignment = 0;
   if (size <= inline_task_size && alignment <= 16) return block.task_space;
-  void* const place = ::operator new(size, std::align_val_t{std::max<std::size_t>(alignment, 16)});
+  const std::align_val_t aligned{std::max<std::size_t>(alignment, 16)};
+  void* const place = ::operator new(size, aligned, std::nothrow);
+  if (place == nullptr) ec = std::make_error_code(std::errc::not_enough_memory);
   block.heap_task_alignment = static_cast<std::uint32_t>(std::max<std::size_t>(alignment, 16));
   return place;
 }
@@ -109,8 +113,8 @@ void throw_spawn_error(std::error_code ec) {
   if (ec == std::errc::invalid_argument) {
     throw std::system_error(ec, "weft::spawn: a stack may have at most 1 GiB");
   }
-  throw std::system_error(ec, "weft::spawn: no stack for another fiber; raise the memory limit, or "
-                              "vm.max_map_count where guard pages take mappings");
+  throw std::system_error(ec, std::string("weft::spawn: no memory for another fiber") +
+                                  how_to_get_stacks);
 }
 
 }  // namespace detail
@@ -119,44 +123,39 @@ using detail::control_block;
 
 any_fiber& any_fiber::operator=(any_fiber&& other) noexcept {
   if (this != &other) {
-    reset();
-    block_ = std::exchange(other.block_, nullptr);
+    // Exchanged before the wait, in which others may use either handle.
+    end(std::exchange(block_, std::exchange(other.block_, nullptr)));
   }
   return *this;
 }
 
-any_fiber::~any_fiber() { reset(); }
+any_fiber::~any_fiber() { end(std::exchange(block_, nullptr)); }
 
-void any_fiber::reset() noexcept {
-  if (block_ == nullptr) return;
-  if (!done()) {
-    request_cancel();
-    if (detail::require_scheduler().current().id == block_->id) {
+void any_fiber::end(control_block* block) noexcept {
+  if (block == nullptr) return;
+  if (block->status != detail::fiber_status::done) {
+    block->owner->cancel(*block);
+    if (detail::require_scheduler().current().id == block->id) {
       detail::misuse("a fiber destroyed its own handle, which would wait for itself");
     }
-    while (!done()) {
-      detail::wait(block_->joiners, detail::no_deadline, detail::cancellation::ignored);
-    }
+    detail::wait(block->joiners, detail::no_deadline, detail::cancellation::ignored);
   }
-  detail::release_reference(*std::exchange(block_, nullptr));
+  detail::release_reference(*block);
 }
 
 void any_fiber::join(std::error_code& ec) {
   ec.clear();
   if (block_ == nullptr) {
     ec = std::make_error_code(std::errc::invalid_argument);
-    return;
-  }
-  if (done()) return;
-  if (detail::require_scheduler().current().id == block_->id) {
+  } else if (this_fiber::get_id() == block_->id) {
     ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
-    return;
-  }
-  while (!done()) {
-    if (detail::wait(block_->joiners) == detail::wake_reason::cancelled) {
-      ec = errc::cancelled;
-      return;
-    }
+  } else if (detail::on_worker() && detail::refuse_if_cancelled()) {
+    ec = errc::cancelled;
+  } else if (done()) {
+    if (detail::on_worker()) detail::spend_budget();
+  } else if (detail::wait(block_->joiners) == detail::wake_reason::cancelled) {
+    // The handle may stand for another fiber by now, or for none.
+    ec = errc::cancelled;
   }
 }
 

@@ -167,10 +167,8 @@ void scheduler::switch_to(control_block& next) noexcept {
   if (next.status == fiber_status::unstarted) bind_stack(next);
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
-  if constexpr (!context_saves_exceptions) {
-    self.exceptions = *exceptions_;
-    *exceptions_ = next.exceptions;
-  }
+  self.exceptions = *exceptions_;
+  *exceptions_ = next.exceptions;
   current_ = &next;
   sanitizer_leave(&sanitizer_of(self), sanitizer_of(next));
   switch_context(self.context, next.context);
@@ -185,7 +183,7 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& n
   if (next.status == fiber_status::unstarted) bind_stack(next);
   stacks_.release(mine);
   trim_later();
-  if constexpr (!context_saves_exceptions) *exceptions_ = next.exceptions;
+  *exceptions_ = next.exceptions;
   current_ = &next;
   budget_ = budget_a_run;
   sanitizer_leave(nullptr, sanitizer_of(next));
@@ -207,7 +205,7 @@ void scheduler::yield() noexcept {
 
 wake_reason scheduler::park(cancellation mode) {
   control_block& self = *current_;
-  self.refusals = 0;
+  if (self.refusals < 1'000) self.refusals = 0;
   self.wait_is_cancellable = mode == cancellation::honoured;
   switch_to(pick_next());
   return self.wait.reason();
@@ -251,8 +249,9 @@ void scheduler::idle() {
 }
 
 void scheduler::poll(deadline_clock::time_point deadline) {
-  // Pairs with the store in request_stop(), whose wake() makes a poll under way return.
-  if (stop_requested_.load(std::memory_order_acquire)) obey_stop_request();
+  // Sequentially consistent, as the stores in request_stop() and install_driver(): either that one
+  // wakes the driver that is polled here, or the request is seen.
+  if (stop_requested_.load(std::memory_order_seq_cst)) obey_stop_request();
   const int saved_errno = *errno_;  // of the fiber that parks
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (!timers_.empty()) {
@@ -274,7 +273,7 @@ void scheduler::trim_later() noexcept {
 }
 
 void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
-  retired_driver_ = std::move(driver_);
+  retired_drivers_.push_back(std::move(driver_));
   driver_ = std::move(replacement);
   driver_kind_ = kind;
   // Pairs with the load in request_stop(), which may still wake the retired driver: that one stays,
@@ -293,8 +292,8 @@ void scheduler::cancel(control_block& block) noexcept {
 bool scheduler::refuse_if_cancelled() {
   control_block& self = *current_;
   if (!self.cancel_requested) return false;
-  if (++self.refusals == 1000) {
-    self.refusals = 0;
+  // Once for a fiber: it stays above.
+  if (self.refusals < 1'000 && ++self.refusals == 1'000) {
     diagnose("fiber \"" + self.display_name() +
              "\" is cancelled, but goes on after 1,000 calls that told it so");
   }
@@ -330,15 +329,18 @@ void scheduler::adopt_thread() noexcept {
 }
 
 void scheduler::run(task_base& main_task) {
+  if (main_.status == fiber_status::started) misuse("runtime::run was called while it runs");
   adopt_thread();
   main_.id = next_fiber_id();
   main_.status = fiber_status::started;
   main_.cancel_requested = false;
+  main_.refusals = 0;
   current_ = &main_;
   ending_ = false;
   obey_stop_request();
   main_task.run();
   end_remaining_fibers();
+  stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
   main_.status = fiber_status::done;
   current_ = nullptr;
   running_scheduler = nullptr;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <system_error>
+#include <vector>
 
 #include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/wait.hpp>
@@ -118,9 +119,9 @@ private:
 
   std::unique_ptr<driver> driver_;
   const void* driver_kind_ = nullptr;
-  // The driver as request_stop() sees it; a replaced one lives on in `retired_driver_`.
+  // The driver as request_stop() sees it; replaced ones live on in `retired_drivers_`.
   atomic<driver*> wakeable_;
-  std::unique_ptr<driver> retired_driver_;
+  std::vector<std::unique_ptr<driver>> retired_drivers_;
   // Set by request_stop(), taken by obey_stop_request(); the driver's wake() orders the two.
   atomic<bool> stop_requested_{false};
 

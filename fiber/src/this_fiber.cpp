@@ -38,23 +38,11 @@ void sleep_until(std::chrono::steady_clock::time_point deadline) {
   if (ec) throw std::system_error(ec, "this_fiber::sleep");
 }
 
-namespace {
-
-std::chrono::steady_clock::time_point deadline_after(std::chrono::nanoseconds duration) noexcept {
-  const auto now = std::chrono::steady_clock::now();
-  if (duration > std::chrono::steady_clock::time_point::max() - now) {
-    return std::chrono::steady_clock::time_point::max();
-  }
-  return duration.count() <= 0 ? now : now + duration;
+void sleep_for(any_duration duration, std::error_code& ec) {
+  sleep_until(detail::deadline_after(duration), ec);
 }
 
-}  // namespace
-
-void sleep_for(std::chrono::nanoseconds duration, std::error_code& ec) {
-  sleep_until(deadline_after(duration), ec);
-}
-
-void sleep_for(std::chrono::nanoseconds duration) { sleep_until(deadline_after(duration)); }
+void sleep_for(any_duration duration) { sleep_until(detail::deadline_after(duration)); }
 
 namespace {
 

@@ -14,6 +14,13 @@ scheduler& require_scheduler() noexcept {
   return *running;
 }
 
+deadline_clock::time_point deadline_after(any_duration duration) noexcept {
+  const auto now = deadline_clock::now();
+  const auto length = duration.nanoseconds();
+  if (length.count() <= 0) return now;
+  return length < no_deadline - now ? now + length : no_deadline;
+}
+
 bool wake(waiter& entry, wake_reason reason) noexcept {
   if (!entry.claim(reason)) return false;
   entry.owner->owner->make_ready(*entry.owner);

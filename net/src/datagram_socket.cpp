@@ -47,7 +47,7 @@ datagram_socket datagram_socket::bind(const endpoint& local, std::error_code& ec
 datagram_socket::datagram_socket(const endpoint& local) {
   std::error_code ec;
   *this = bind(local, ec);
-  if (ec) throw std::system_error(ec, "bind to " + local.to_string());
+  if (ec) detail::throw_error(ec, "bind to " + local.to_string());
 }
 
 datagram_socket datagram_socket::adopt(int fd, std::error_code& ec) {
@@ -84,7 +84,6 @@ std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint&
         ec);
   }
   if (count < 0) return 0;
-  weft::detail::spend_budget();
   // An unnamed UNIX socket has no address to come from.
   sender =
       endpoint::from_native(reinterpret_cast<const sockaddr*>(&address), message.msg_namelen, ec);
@@ -114,7 +113,6 @@ std::size_t datagram_socket::send_datagram(std::span<const std::byte> data,
                                                        : retry_when_ready(turn, attempt, ec);
   }
   if (count < 0) return 0;
-  weft::detail::spend_budget();
   return static_cast<std::size_t>(count);
 }
 
@@ -191,6 +189,24 @@ void datagram_socket::set_option(int level, int name, int value) {
   std::error_code ec;
   set_option(level, name, value, ec);
   throw_if(ec, "datagram_socket::set_option");
+}
+
+int datagram_socket::get_option(int level, int name, std::error_code& ec) const noexcept {
+  return detail::get_option(descriptor_, level, name, ec);
+}
+
+int datagram_socket::get_option(int level, int name) const {
+  std::error_code ec;
+  const int value = get_option(level, name, ec);
+  throw_if(ec, "datagram_socket::get_option");
+  return value;
+}
+
+datagram_socket datagram_socket::adopt(int fd) {
+  std::error_code ec;
+  datagram_socket result = adopt(fd, ec);
+  throw_if(ec, "datagram_socket::adopt");
+  return result;
 }
 
 }  // namespace weft::net

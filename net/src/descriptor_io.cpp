@@ -27,6 +27,7 @@ io_turn::io_turn(const descriptor& target, direction which, std::error_code& ec)
     : fd_(target.fd()), record_(target.is_open() ? *target.record() : no_record), which_(which) {
   ec.clear();
   if (weft::detail::refuse_if_cancelled()) {
+    refused_ = true;
     ec = errc::cancelled;
     return;
   }
@@ -54,6 +55,8 @@ io_turn::io_turn(const descriptor& target, direction which, std::error_code& ec)
 
 io_turn::~io_turn() {
   if (granted_ && still_open()) pass_on();
+  // Failed or not: whoever repeats a call that fails must not freeze the worker.
+  if (!refused_) weft::detail::spend_budget();
 }
 
 void io_turn::pass_on() noexcept { side().busy = side().turn.wake_one(wake_reason::ready); }

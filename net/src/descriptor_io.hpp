@@ -74,6 +74,7 @@ private:
   std::uint32_t generation_ = 0;
   const direction which_;
   bool granted_ = false;
+  bool refused_ = false;  // cancelled before it tried, which has counted the call
 };
 
 // Calls `attempt()`, which makes one non-blocking system call, as often as it takes, waiting in

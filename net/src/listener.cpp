@@ -2,7 +2,6 @@
 #include <chrono>
 #include <netinet/in.h>
 #include <string>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,15 +43,8 @@ bool is_shortage(int error) noexcept {
 }
 
 std::string describe_trouble(int error) {
-  std::string line = "accept: " + std::system_category().message(error);
-  if (error == EMFILE) {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    line += "; the limit is " + std::to_string(limit.rlim_cur) + " (ulimit -n)";
-  } else if (error == ENFILE) {
-    line += "; the limit of the system is in /proc/sys/fs/file-max";
-  }
-  return line + "; going on as soon as possible";
+  return "accept: " + std::system_category().message(error) +
+         detail::limit_behind({error, std::system_category()}) + "; going on as soon as possible";
 }
 
 // The pauses of one accept() that fails again and again, longer and longer.
@@ -73,9 +65,11 @@ private:
   std::chrono::milliseconds length_ = 10ms;
 };
 
+// Errors of adopting the connection are shortages too, in the generic category.
 bool will_pass(std::error_code ec) noexcept {
-  return ec.category() == std::system_category() &&
-         (is_lost_connection(ec.value()) || is_shortage(ec.value()));
+  const bool is_errno =
+      ec.category() == std::system_category() || ec.category() == std::generic_category();
+  return is_errno && (is_lost_connection(ec.value()) || is_shortage(ec.value()));
 }
 
 // Whether the address is a file: neither without a name nor abstract, which begins with a NUL.
@@ -153,7 +147,7 @@ listener listener::listen(const endpoint& local, const listen_options& options,
 listener::listener(const endpoint& local, const listen_options& options) {
   std::error_code ec;
   *this = listen(local, options, ec);
-  if (ec) throw std::system_error(ec, "listen on " + local.to_string());
+  if (ec) detail::throw_error(ec, "listen on " + local.to_string());
 }
 
 listener& listener::operator=(listener&& other) noexcept {
@@ -192,14 +186,14 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
       if (fd >= 0) {
         accepted = detail::descriptor::adopt(static_cast<int>(fd), tcp, ec);
         if (ec) ::close(static_cast<int>(fd));
-      } else if (will_pass(ec)) {
+      }
+      if (ec && will_pass(ec)) {
         back_off.pause(ec.value(), *worker, ec);
         if (!turn.still_open()) ec = errc::closed;
       }
       if (ec) return {};
     }
   }
-  weft::detail::spend_budget();
   return socket{std::move(accepted)};
 }
 
@@ -225,6 +219,27 @@ socket listener::accept(endpoint& peer) {
   socket result = accept(peer, ec);
   throw_if(ec, "listener::accept");
   return result;
+}
+
+void listener::set_option(int level, int name, int value, std::error_code& ec) noexcept {
+  detail::set_option(descriptor_, level, name, value, ec);
+}
+
+void listener::set_option(int level, int name, int value) {
+  std::error_code ec;
+  set_option(level, name, value, ec);
+  throw_if(ec, "listener::set_option");
+}
+
+int listener::get_option(int level, int name, std::error_code& ec) const noexcept {
+  return detail::get_option(descriptor_, level, name, ec);
+}
+
+int listener::get_option(int level, int name) const {
+  std::error_code ec;
+  const int value = get_option(level, name, ec);
+  throw_if(ec, "listener::get_option");
+  return value;
 }
 
 endpoint listener::local_endpoint(std::error_code& ec) const {

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <weft/fiber/error.hpp>
@@ -16,6 +18,13 @@ int option_of(int fd, int level, int name, std::error_code& ec) noexcept {
   socklen_t size = sizeof value;
   ec = check_result(::getsockopt(fd, level, name, &value, &size));
   return value;
+}
+
+// Whether the kernel does TLS on the stream: then a short read may be the end of a record.
+bool has_upper_protocol(int fd) noexcept {
+  char name[16] = {};
+  socklen_t size = sizeof name;
+  return ::getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &size) == 0 && size != 0 && name[0] != '\0';
 }
 
 using name_call = int (*)(int, sockaddr*, socklen_t*);
@@ -56,7 +65,8 @@ descriptor adopt_socket(int fd, int type, std::error_code& ec) {
   const int flags = ::fcntl(fd, F_GETFL);
   ec = check_result(flags);
   if (ec) return {};
-  descriptor adopted = descriptor::adopt(fd, type == SOCK_STREAM && protocol == IPPROTO_TCP, ec);
+  const bool plain_tcp = type == SOCK_STREAM && protocol == IPPROTO_TCP && !has_upper_protocol(fd);
+  descriptor adopted = descriptor::adopt(fd, plain_tcp, ec);
   if (ec) return {};
   ec = check_result(::fcntl(fd, F_SETFL, flags | O_NONBLOCK));
   if (ec) adopted.release();
@@ -84,6 +94,24 @@ endpoint local_endpoint(const descriptor& target, std::error_code& ec) {
 
 endpoint remote_endpoint(const descriptor& target, std::error_code& ec) {
   return name_of(::getpeername, target, ec);
+}
+
+std::string limit_behind(std::error_code ec) {
+  if (ec == std::errc::too_many_files_open) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return "; the limit is " + std::to_string(limit.rlim_cur) + " (ulimit -n)";
+  }
+  if (ec == std::errc::too_many_files_open_in_system) {
+    return "; the limit of the system is in /proc/sys/fs/file-max";
+  }
+  return "";
+}
+
+void throw_error(std::error_code ec, const std::string& operation) {
+  const std::string limit = limit_behind(ec);
+  // what() is "operation: message".
+  throw std::system_error(ec, limit.empty() ? operation : operation + limit);
 }
 
 }  // namespace weft::net::detail

@@ -2,6 +2,7 @@
 // Threads: any.
 #pragma once
 
+#include <string>
 #include <sys/socket.h>
 #include <system_error>
 
@@ -23,9 +24,15 @@ int get_option(const descriptor& target, int level, int name, std::error_code& e
 endpoint local_endpoint(const descriptor& target, std::error_code& ec);
 endpoint remote_endpoint(const descriptor& target, std::error_code& ec);
 
-// Throws std::system_error if `ec` is set.
+// For an error that says that descriptors have run out, which limit that was; else nothing.
+std::string limit_behind(std::error_code ec);
+
+// Throws std::system_error that names the operation and the limit behind the error, if one is.
+[[noreturn]] void throw_error(std::error_code ec, const std::string& operation);
+
+// The same if `ec` is set.
 inline void throw_if(std::error_code ec, const char* operation) {
-  if (ec) throw std::system_error(ec, operation);
+  if (ec) throw_error(ec, operation);
 }
 
 }  // namespace weft::net::detail

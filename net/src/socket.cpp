@@ -63,8 +63,7 @@ socket socket::connect(const endpoint& remote, std::error_code& ec) {
     return {};
   }
   socket result{detail::open_socket(remote.family(), SOCK_STREAM, ec)};
-  if (ec) return {};
-  ec = connect_with_pauses(result.native_handle(), remote);
+  if (!ec) ec = connect_with_pauses(result.native_handle(), remote);
   // An interrupted connect(2) goes on in the background, like one in progress.
   if (ec == std::errc::operation_in_progress || ec == std::errc::interrupted) {
     ec = await_connected(result.descriptor_);
@@ -77,7 +76,7 @@ socket socket::connect(const endpoint& remote, std::error_code& ec) {
 socket socket::connect(const endpoint& remote) {
   std::error_code ec;
   socket result = connect(remote, ec);
-  if (ec) throw std::system_error(ec, "connect to " + remote.to_string());
+  if (ec) detail::throw_error(ec, "connect to " + remote.to_string());
   return result;
 }
 
@@ -141,19 +140,59 @@ int socket::get_option(int level, int name) const {
   return value;
 }
 
-void socket::set_no_delay(bool on) { set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); }
+void socket::set_no_delay(bool on, std::error_code& ec) noexcept {
+  set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, ec);
+}
 
-void socket::set_keep_alive(bool on) { set_option(SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0); }
+void socket::set_no_delay(bool on) {
+  std::error_code ec;
+  set_no_delay(on, ec);
+  throw_if(ec, "socket::set_no_delay");
+}
 
-void socket::set_receive_buffer_size(int bytes) { set_option(SOL_SOCKET, SO_RCVBUF, bytes); }
+void socket::set_keep_alive(bool on, std::error_code& ec) noexcept {
+  set_option(SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0, ec);
+}
 
-void socket::set_send_buffer_size(int bytes) { set_option(SOL_SOCKET, SO_SNDBUF, bytes); }
+void socket::set_keep_alive(bool on) {
+  std::error_code ec;
+  set_keep_alive(on, ec);
+  throw_if(ec, "socket::set_keep_alive");
+}
+
+void socket::set_receive_buffer_size(int bytes, std::error_code& ec) noexcept {
+  set_option(SOL_SOCKET, SO_RCVBUF, bytes, ec);
+}
+
+void socket::set_receive_buffer_size(int bytes) {
+  std::error_code ec;
+  set_receive_buffer_size(bytes, ec);
+  throw_if(ec, "socket::set_receive_buffer_size");
+}
+
+void socket::set_send_buffer_size(int bytes, std::error_code& ec) noexcept {
+  set_option(SOL_SOCKET, SO_SNDBUF, bytes, ec);
+}
+
+void socket::set_send_buffer_size(int bytes) {
+  std::error_code ec;
+  set_send_buffer_size(bytes, ec);
+  throw_if(ec, "socket::set_send_buffer_size");
+}
+
+void socket::set_linger(std::optional<std::chrono::seconds> linger, std::error_code& ec) noexcept {
+  if (!is_open()) {
+    ec = errc::closed;
+    return;
+  }
+  const ::linger value{linger ? 1 : 0, linger ? static_cast<int>(linger->count()) : 0};
+  ec = check_result(::setsockopt(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value));
+}
 
 void socket::set_linger(std::optional<std::chrono::seconds> linger) {
-  if (!is_open()) throw std::system_error(make_error_code(errc::closed), "socket::set_linger");
-  const ::linger value{linger ? 1 : 0, linger ? static_cast<int>(linger->count()) : 0};
-  throw_if(check_result(::setsockopt(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value)),
-           "socket::set_linger");
+  std::error_code ec;
+  set_linger(linger, ec);
+  throw_if(ec, "socket::set_linger");
 }
 
 }  // namespace weft::net

@@ -25,6 +25,7 @@ std::size_t transfer_nothing(const detail::descriptor& target, std::error_code& 
   } else if (!target.is_open()) {
     ec = errc::closed;
   }
+  weft::detail::spend_budget();
   return 0;
 }
 
@@ -56,7 +57,6 @@ std::size_t socket::read_some(std::span<std::byte> buffer, std::error_code& ec) 
     if (!turn) return 0;
     count = receive_some(turn, buffer, ec);
   }
-  weft::detail::spend_budget();
   return count;
 }
 
@@ -70,12 +70,15 @@ std::size_t socket::read(std::span<std::byte> buffer, std::error_code& ec) {
       count += receive_some(turn, buffer.subspan(count), ec);
     } while (!ec && count < buffer.size() && turn.go_on(ec));
   }
-  weft::detail::spend_budget();
   return count;
 }
 
 borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& ec) {
-  const std::size_t size = std::clamp<std::size_t>(at_most, 1, borrowed_bytes::capacity);
+  if (at_most == 0) {
+    transfer_nothing(descriptor_, ec);
+    return {};
+  }
+  const std::size_t size = std::min(at_most, borrowed_bytes::capacity);
   detail::io_buffer* buffer = nullptr;
   std::ptrdiff_t count = 0;
   {
@@ -97,7 +100,6 @@ borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& 
         },
         ec);
   }
-  weft::detail::spend_budget();
   if (count == 0) ec = errc::eof;
   if (count <= 0) return {};
   return {buffer, {buffer->bytes.data(), static_cast<std::size_t>(count)}};
@@ -117,7 +119,6 @@ std::size_t socket::write(std::span<const std::byte> data, std::error_code& ec) 
       written += static_cast<std::size_t>(count);
     } while (written < data.size() && turn.go_on(ec));
   }
-  weft::detail::spend_budget();
   return written;
 }
 

@@ -271,6 +271,39 @@ TEST_F(Cancel, a_fiber_that_ignores_1000_refusals_in_a_row_is_named) {
   });
 }
 
+TEST_F(Cancel, a_fiber_that_goes_on_for_ever_is_named_once) {
+  run([this] {
+    auto child = spawn({.name = "deaf"}, [] {
+      std::error_code ignored;
+      for (int i = 0; i < 10'000; ++i) sleep_for(24h, ignored);
+    });
+    yield();
+
+    child.request_cancel();
+    child.join();
+
+    EXPECT_EQ(take_diagnostics().size(), 1u);
+  });
+}
+
+TEST_F(Cancel, joining_a_fiber_that_has_ended_fails_too) {
+  run([] {
+    auto ended = spawn([] {});
+    yield();
+    std::error_code ec;
+    auto child = spawn([&] {
+      sleep_for(24h, ec);
+      ended.join(ec);
+    });
+    yield();
+
+    child.request_cancel();
+    child.join();
+
+    EXPECT_EQ(ec, weft::errc::cancelled);
+  });
+}
+
 TEST_F(Cancel, refusals_that_a_fiber_heeds_in_time_are_not_reported) {
   run([] {
     auto child = spawn({.name = "slow to hear"}, [] {

@@ -114,6 +114,64 @@ TEST_F(Diagnostics, the_smallest_stack_suffices_for_a_line_to_stderr) {
   weft::set_diagnostics_sink(std::move(former));
 }
 
+// Makes stderr a pipe that nobody reads while it exists.
+class broken_stderr {
+public:
+  broken_stderr() : saved_(::dup(STDERR_FILENO)) {
+    int ends[2];
+    if (::pipe(ends) != 0) throw std::system_error(errno, std::system_category(), "pipe");
+    ::dup2(ends[1], STDERR_FILENO);
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+
+  broken_stderr(const broken_stderr&) = delete;
+  broken_stderr& operator=(const broken_stderr&) = delete;
+
+  ~broken_stderr() {
+    ::dup2(saved_, STDERR_FILENO);
+    ::close(saved_);
+  }
+
+private:
+  int saved_;
+};
+
+TEST_F(Diagnostics, a_reader_of_stderr_that_has_gone_ends_nothing) {
+  auto former = weft::set_diagnostics_sink({});
+  {
+    const broken_stderr broken;
+    errno = ERANGE;
+    weft::diagnose("into the void");
+    EXPECT_EQ(errno, ERANGE);
+  }
+  weft::set_diagnostics_sink(std::move(former));
+
+  sigset_t pending;
+  sigpending(&pending);
+  EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
+}
+
+TEST_F(Diagnostics, a_signal_of_a_broken_pipe_that_was_pending_stays) {
+  auto former = weft::set_diagnostics_sink({});
+  sigset_t pipe, before, pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  raise(SIGPIPE);
+  {
+    const broken_stderr broken;
+    weft::diagnose("into the void");
+  }
+  sigpending(&pending);
+  EXPECT_EQ(sigismember(&pending, SIGPIPE), 1);
+
+  const timespec at_once{};
+  sigtimedwait(&pipe, nullptr, &at_once);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  weft::set_diagnostics_sink(std::move(former));
+}
+
 // ---- exceptions that nobody retrieves ----------------------------------------------------------
 
 TEST_F(UnseenFailure, it_is_reported_when_the_handle_goes) {

@@ -62,6 +62,85 @@ TEST_F(Join, it_returns_at_once_for_a_fiber_that_has_ended) {
   });
 }
 
+TEST_F(Join, joining_fibers_that_have_ended_gives_way_to_others) {
+  run([] {
+    auto ended = spawn([] {});
+    yield();
+    bool other_ran = false;
+    auto other = spawn([&] { other_ran = true; });
+
+    for (int i = 0; i < 64; ++i) ended.join();
+
+    EXPECT_TRUE(other_ran);
+  });
+}
+
+TEST_F(Join, it_waits_for_the_fiber_that_the_handle_stood_for) {
+  run([this] {
+    auto handle = spawn_behind_gate();
+    bool joined = false;
+    auto joiner = spawn([&] {
+      handle.join();
+      joined = true;
+    });
+    yield();
+
+    auto first = std::move(handle);
+    handle = spawn([] { sleep_for(24h); });
+    gate_is_open_ = true;
+    joiner.join();
+
+    EXPECT_TRUE(joined);
+    EXPECT_FALSE(handle.done());
+  });
+}
+
+TEST_F(Handle, may_be_emptied_by_two_fibers_at_once) {
+  run([] {
+    auto shared = spawn([] { sleep_for(24h); });
+    yield();
+    auto other = spawn([&] { shared = {}; });
+
+    shared = {};
+    other.join();
+
+    EXPECT_FALSE(shared.joinable());
+  });
+}
+
+TEST_F(Handle, may_be_given_another_fiber_by_two_at_once) {
+  run([] {
+    const auto body = [] { sleep_for(24h); };
+    weft::fiber<> shared = spawn(body);
+    yield();
+    auto other = spawn([&] { shared = spawn(body); });
+
+    shared = spawn(body);
+    other.join();
+    EXPECT_EQ(weft::test::live_fibers(), 1u);
+
+    shared = {};
+    EXPECT_EQ(weft::test::live_fibers(), 0u);
+  });
+}
+
+TEST_F(Handle, may_be_detached_while_another_fiber_assigns_to_it) {
+  run([] {
+    auto shared = spawn([] {
+      std::error_code ec;
+      sleep_for(24h, ec);
+      yield();
+    });
+    yield();
+    auto other = spawn([&] { shared.detach(); });
+
+    shared = {};
+    other.join();
+
+    EXPECT_FALSE(shared.joinable());
+  });
+}
+
 TEST_F(Join, several_fibers_may_join_one_and_wake_in_the_order_in_which_they_came) {
   run([this] {
     auto child = spawn_behind_gate();

@@ -307,6 +307,16 @@ TEST_F(Runtime, request_stop_before_run_cancels_the_next_run_only) {
   EXPECT_EQ(seen, std::error_code{});
 }
 
+TEST_F(Runtime, request_stop_that_comes_too_late_for_its_run_is_not_for_the_next) {
+  runtime worker;
+  std::error_code seen;
+
+  worker.run([&] { worker.request_stop(); });
+  worker.run([&] { weft::this_fiber::sleep_for(1ms, seen); });
+
+  EXPECT_EQ(seen, std::error_code{});
+}
+
 TEST_F(Runtime, request_stop_during_the_end_does_no_harm) {
   runtime worker;
 

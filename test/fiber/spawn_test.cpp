@@ -160,6 +160,29 @@ TEST_F(Spawn, a_stack_over_1_GiB_is_an_error_in_both_conventions) {
   });
 }
 
+TEST_F(Spawn, no_memory_for_what_the_function_has_captured_is_an_error) {
+  if (weft::test::under_asan || weft::test::under_tsan)
+    GTEST_SKIP() << "the sanitizers end the process";
+  run([] {
+    // A function of 64 TB.
+    struct huge {
+      huge(const huge& /*other*/) {}
+
+      void operator()() const {}
+
+      std::array<std::byte, std::size_t{1} << 46> bytes;
+    };
+
+    std::error_code ec;
+    const auto* const function = reinterpret_cast<const huge*>(16);  // never looked at
+
+    auto child = spawn({}, *function, ec);
+
+    EXPECT_EQ(ec, std::errc::not_enough_memory);
+    EXPECT_FALSE(child.joinable());
+  });
+}
+
 TEST_F(Spawn, a_successful_spawn_clears_the_error_code) {
   run([] {
     auto ec = std::make_error_code(std::errc::io_error);

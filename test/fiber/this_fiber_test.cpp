@@ -207,17 +207,20 @@ TEST_F(Sleep, the_end_of_time_is_as_far_as_any_until_it_is_cancelled) {
     std::error_code second;
     auto until = spawn([&] { sleep_until(steady_clock::time_point::max(), first); });
     auto duration = spawn([&] { sleep_for(std::chrono::nanoseconds::max(), second); });
+    std::error_code third, fourth;
+    auto seconds = spawn([&] { sleep_for(std::chrono::seconds::max(), third); });
+    auto years = spawn([&] { sleep_for(std::chrono::duration<double>{1e300}, fourth); });
     sleep_for(2ms);
     EXPECT_FALSE(until.done());
-    EXPECT_FALSE(duration.done());
+    for (auto* each : {&until, &duration, &seconds, &years}) {
+      EXPECT_FALSE(each->done());
+      each->request_cancel();
+      each->join();
+    }
 
-    until.request_cancel();
-    duration.request_cancel();
-    until.join();
-    duration.join();
-
-    EXPECT_EQ(first, weft::errc::cancelled);
-    EXPECT_EQ(second, weft::errc::cancelled);
+    for (const auto& each : {first, second, third, fourth}) {
+      EXPECT_EQ(each, weft::errc::cancelled);
+    }
   });
 }
 

@@ -70,6 +70,28 @@ TEST_F(Budget, of_a_borrowing_reader_that_never_parks_ends_after_some_reads) {
   });
 }
 
+TEST_F(Budget, of_calls_that_fail_ends_too) {
+  run([&] {
+    const endpoint nobody = endpoint::loopback_v4(local_port(unique_fd{listen_tcp()}));
+    auto [ours, peer] = tcp_pair();
+    socket closed;
+    net::datagram_socket datagrams{endpoint::loopback_v4(0)};
+    std::error_code ec;
+    std::array<std::byte, 8> buffer;
+    const auto repeated = [](auto&& call) {
+      return [&call] {
+        for (int i = 0; i < calls; ++i) call();
+      };
+    };
+
+    EXPECT_GE(turns_beside(repeated([&] { closed.read_some(buffer, ec); })), turns_at_least);
+    EXPECT_GE(turns_beside(repeated([&] { closed.write("", ec); })), turns_at_least);
+    EXPECT_GE(turns_beside(repeated([&] { socket::connect(nobody, ec); })), turns_at_least);
+    EXPECT_GE(turns_beside(repeated([&] { datagrams.send({}, ec); })), turns_at_least);
+    EXPECT_EQ(ec, std::errc::destination_address_required);
+  });
+}
+
 TEST_F(Budget, of_a_writer_that_never_parks_ends_after_some_writes) {
   run([&] {
     auto [ours, peer] = tcp_pair();

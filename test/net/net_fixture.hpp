@@ -61,6 +61,17 @@ void send_urgent(const unique_fd& peer, char byte);
 /// Sends until the kernel takes no more. Returns how many bytes that were.
 std::size_t fill(int fd);
 
+/// Returns the code of the std::system_error that `call` throws, none if it throws none.
+template <class Call>
+std::error_code code_thrown_by(Call&& call) {
+  try {
+    call();
+  } catch (const std::system_error& error) {
+    return error.code();
+  }
+  return {};
+}
+
 /// Lets every fiber that is ready run once. A fiber spawned before has then parked, unless it
 /// yields itself.
 inline void one_turn() { this_fiber::yield(); }

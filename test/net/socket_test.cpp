@@ -143,10 +143,18 @@ TEST_F(Connect, reports_that_descriptors_have_run_out) {
     const unique_fd listening = listen_tcp();
     std::error_code ec;
     no_more_descriptors limit;
-    (void)socket::connect(endpoint::loopback_v4(local_port(listening)), ec);
+    const endpoint there = endpoint::loopback_v4(local_port(listening));
+    (void)socket::connect(there, ec);
+    std::string said;
+    try {
+      (void)socket::connect(there);
+    } catch (const std::system_error& error) {
+      said = error.what();
+    }
     limit.end();
 
     EXPECT_EQ(ec, std::errc::too_many_files_open);
+    EXPECT_NE(said.find("ulimit -n"), std::string::npos) << said;
   });
 }
 
@@ -473,6 +481,24 @@ TEST_F(Options, are_set_and_read_back) {
     EXPECT_EQ(ours.get_option(SOL_SOCKET, SO_SNDBUF), 64 * 1024);  // doubled, man 7 socket
     ours.set_receive_buffer_size(32 * 1024);
     EXPECT_EQ(ours.get_option(SOL_SOCKET, SO_RCVBUF), 64 * 1024);
+  });
+}
+
+TEST_F(Options, of_listeners_and_datagram_sockets_are_set_and_read_back) {
+  run([] {
+    net::listener listening{endpoint::loopback_v4(0)};
+    listening.set_option(SOL_SOCKET, SO_RCVBUF, 32 * 1024);
+    EXPECT_EQ(listening.get_option(SOL_SOCKET, SO_RCVBUF), 64 * 1024);
+    net::datagram_socket datagrams{endpoint::loopback_v4(0)};
+    datagrams.set_option(SOL_SOCKET, SO_BROADCAST, 1);
+    EXPECT_EQ(datagrams.get_option(SOL_SOCKET, SO_BROADCAST), 1);
+
+    listening.close();
+    datagrams.close();
+    EXPECT_EQ(code_thrown_by([&] { listening.set_option(SOL_SOCKET, SO_RCVBUF, 1); }),
+              errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { listening.get_option(SOL_SOCKET, SO_RCVBUF); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { datagrams.get_option(SOL_SOCKET, SO_TYPE); }), errc::closed);
   });
 }
 

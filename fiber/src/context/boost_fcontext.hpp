@@ -1,17 +1,15 @@
 // The machine context by Boost.Context's fcontext: portable, and what the sanitizer builds use.
 //
-// It saves MXCSR and the x87 control word itself and, from Boost 1.88 on, the exception globals.
+// It saves MXCSR and the x87 control word itself. Not the exception globals: that is what Boost's
+// own fiber class does around it, from 1.88 on.
 #pragma once
 
 #include <cfenv>
 #include <cstddef>
 
 #include <boost/context/detail/fcontext.hpp>
-#include <boost/version.hpp>
 
 namespace weft::detail {
-
-inline constexpr bool context_saves_exceptions = BOOST_VERSION >= 108800;
 
 using context_entry = void (*)();
 

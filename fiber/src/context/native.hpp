@@ -11,8 +11,6 @@
 
 namespace weft::detail {
 
-inline constexpr bool context_saves_exceptions = false;
-
 struct machine_context {
   void* stack_pointer = nullptr;
   void* instruction = nullptr;

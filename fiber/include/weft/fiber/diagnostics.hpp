@@ -9,7 +9,8 @@
 
 namespace weft {
 
-/// Called with one line, without its newline. It must not wait on a fiber and must not throw.
+/// Called with one line, without its newline. It must not wait on a fiber, not throw,
+/// and not call diagnose().
 using diagnostics_sink = std::function<void(std::string_view line)>;
 
 /// Sets the sink of the process; an empty one restores stderr. Returns the sink that was set

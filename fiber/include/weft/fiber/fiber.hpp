@@ -27,6 +27,7 @@ namespace weft {
 
 namespace detail {
 struct control_block;
+struct handle_maker;
 class fiber_group;
 }  // namespace detail
 
@@ -68,9 +69,9 @@ public:
 
   /// Waits for the end of the fiber. What came of it, its own failure too, is in result().
   ///
-  /// Waits:  for the fiber to end; never once it has.
-  /// Ends:   when the caller is cancelled.
-  /// Errors: errc::cancelled; std::errc::invalid_argument for a handle that is not joinable,
+  /// Waits:  for the fiber to end; never once it has. The handle may be moved or detached
+  /// meanwhile. Ends:   when the caller is cancelled. Errors: errc::cancelled;
+  /// std::errc::invalid_argument for a handle that is not joinable,
   ///         std::errc::resource_deadlock_would_occur for joining oneself.
   void join(std::error_code& ec);
   /// The same; throws std::system_error where the overload above sets `ec`.
@@ -100,7 +101,8 @@ protected:
   detail::task_base& task() const noexcept;
 
 private:
-  void reset() noexcept;
+  // Cancels the fiber, if it has not ended, waits for its end, and gives the handle's part up.
+  static void end(detail::control_block* block) noexcept;
 
   detail::control_block* block_ = nullptr;
 };
@@ -136,9 +138,7 @@ public:
   }
 
 private:
-  template <fiber_function Function>
-  friend auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
-      -> fiber<std::invoke_result_t<std::decay_t<Function>>>;
+  friend struct detail::handle_maker;
 
   explicit fiber(detail::control_block* block) noexcept : any_fiber(block) {}
 };
@@ -147,13 +147,18 @@ namespace detail {
 
 // A control block with a stack reserved, or null and `ec` set. Becomes a fiber by start().
 control_block* reserve_fiber(const spawn_options& options, fiber_group* group, std::error_code& ec);
-// Room for a task of this size, in the block if it fits.
-void* task_storage(control_block& block, std::size_t size, std::size_t alignment);
+// Room for a task of this size, in the block if it fits; null and `ec` if there is no memory.
+void* task_storage(control_block& block, std::size_t size, std::size_t alignment,
+                   std::error_code& ec) noexcept;
 void free_task_storage(control_block& block, void* place) noexcept;
 void start_fiber(control_block& block, task_base& task) noexcept;
 void abandon_fiber(control_block& block) noexcept;
 // Gives up the handle's part of a started fiber.
 void detach_fiber(control_block& block) noexcept;
+// What to do when there is no stack for another fiber.
+inline constexpr const char* how_to_get_stacks =
+    "; raise the memory limit, or vm.max_map_count where guard pages take mappings (below Linux "
+    "6.13), or choose stack_guard::groups";
 // Throws std::system_error for a failed reserve_fiber(), with what to do about it.
 [[noreturn]] void throw_spawn_error(std::error_code ec);
 
@@ -165,7 +170,11 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
   if (block == nullptr) return nullptr;
   void* place = nullptr;
   try {
-    place = task_storage(*block, sizeof(task_type), alignof(task_type));
+    place = task_storage(*block, sizeof(task_type), alignof(task_type), ec);
+    if (place == nullptr) {
+      abandon_fiber(*block);
+      return nullptr;
+    }
     start_fiber(*block, *::new (place) task_type(std::in_place, std::forward<Function>(function)));
   } catch (...) {
     if (place != nullptr) free_task_storage(*block, place);
@@ -175,19 +184,25 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
   return block;
 }
 
+struct handle_maker {
+  template <fiber_function Function>
+  static auto spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
+    using handle = fiber<std::invoke_result_t<std::decay_t<Function>>>;
+    return handle{spawn_in(nullptr, options, std::forward<Function>(function), ec)};
+  }
+};
+
 }  // namespace detail
 
 /// Spawns a fiber on this worker that calls `function()`; arguments are captured. It runs once the
 /// caller parks or yields.
 ///
 /// Errors: std::errc::not_enough_memory when no stack is to be had (memory, or vm.max_map_count
-///         where guard pages need mappings); std::errc::invalid_argument for a stack size over
-///         1 GiB.
+///         where guard pages need mappings), or no memory for what the function has captured;
+///         std::errc::invalid_argument for a stack size over 1 GiB.
 template <fiber_function Function>
-auto spawn(const spawn_options& options, Function&& function, std::error_code& ec)
-    -> fiber<std::invoke_result_t<std::decay_t<Function>>> {
-  using result = std::invoke_result_t<std::decay_t<Function>>;
-  return fiber<result>{detail::spawn_in(nullptr, options, std::forward<Function>(function), ec)};
+auto spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
+  return detail::handle_maker::spawn(options, std::forward<Function>(function), ec);
 }
 
 /// The same; throws std::system_error where the overload above sets `ec`.

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include <weft/fiber/duration.hpp>
 #include <weft/fiber/fiber.hpp>
 
 namespace weft::this_fiber {
@@ -27,9 +28,9 @@ void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code
 void sleep_until(std::chrono::steady_clock::time_point deadline);
 
 /// Sleeps for `duration`, as sleep_until() does; zero or less only yields.
-void sleep_for(std::chrono::nanoseconds duration, std::error_code& ec);
+void sleep_for(any_duration duration, std::error_code& ec);
 /// The same; throws std::system_error where the overload above sets `ec`.
-void sleep_for(std::chrono::nanoseconds duration);
+void sleep_for(any_duration duration);
 
 /// Returns the id of the running fiber.
 fiber_id get_id() noexcept;

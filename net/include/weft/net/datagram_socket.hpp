@@ -26,6 +26,7 @@ public:
   static datagram_socket bind(const endpoint& local, std::error_code& ec);
   /// Takes ownership of a datagram descriptor and makes it non-blocking; errors as socket::adopt().
   static datagram_socket adopt(int fd, std::error_code& ec);
+  static datagram_socket adopt(int fd);
 
   /// Fixes the peer: send() goes there, and only its datagrams are received. A second call replaces
   /// it. Never waits. Errors: errc::closed; else errno of connect(2).
@@ -69,6 +70,9 @@ public:
   /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
   void set_option(int level, int name, int value, std::error_code& ec) noexcept;
   void set_option(int level, int name, int value);
+  /// Returns an option by its number, as getsockopt(2).
+  int get_option(int level, int name, std::error_code& ec) const noexcept;
+  int get_option(int level, int name) const;
 
   /// Closes the socket. Waits that are under way end with errc::closed. Never waits.
   void close() noexcept { descriptor_.close(); }

@@ -60,6 +60,13 @@ public:
   endpoint local_endpoint(std::error_code& ec) const;
   endpoint local_endpoint() const;
 
+  /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
+  void set_option(int level, int name, int value, std::error_code& ec) noexcept;
+  void set_option(int level, int name, int value);
+  /// Returns an option by its number, as getsockopt(2).
+  int get_option(int level, int name, std::error_code& ec) const noexcept;
+  int get_option(int level, int name) const;
+
   /// Stops listening; connections not yet accepted are reset. Never waits.
   void close() noexcept;
 

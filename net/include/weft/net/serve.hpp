@@ -6,6 +6,8 @@
 #include <chrono>
 #include <functional>
 
+#include <weft/fiber/duration.hpp>
+#include <weft/net/endpoint.hpp>
 #include <weft/net/listener.hpp>
 #include <weft/net/socket.hpp>
 
@@ -13,13 +15,15 @@ namespace weft::net {
 
 struct serve_options {
   /// How long connections that are still open when serve() is asked to end may go on.
-  std::chrono::nanoseconds drain = std::chrono::seconds{5};
+  any_duration drain = std::chrono::seconds{5};
   /// Bytes of stack for the fiber of a connection; 0 takes the default of the runtime.
   std::size_t stack_size = 0;
 };
 
 /// What is done with one connection. It is closed when the handler has returned.
 using connection_handler = std::function<void(socket& connection)>;
+/// The same for a handler that wants to know whose connection it is, even if the peer has gone.
+using peer_handler = std::function<void(socket& connection, const endpoint& peer)>;
 
 /// Accepts connections and calls `handler` for each on a fiber of its own.
 ///
@@ -32,8 +36,9 @@ using connection_handler = std::function<void(socket& connection)>;
 ///         listener is closed. Then it closes the listener, lets the connections go on for
 ///         `options.drain`, cancels those that are left, and returns when the last has ended.
 /// Errors: std::system_error with errno of accept(2) that is no matter of a single connection,
-///         after the same orderly end.
+///         after the same orderly end; std::errc::invalid_argument for a stack over 1 GiB.
 void serve(listener& listener, const connection_handler& handler,
            const serve_options& options = {});
+void serve(listener& listener, const peer_handler& handler, const serve_options& options = {});
 
 }  // namespace weft::net

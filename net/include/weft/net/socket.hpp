@@ -24,7 +24,9 @@ public:
   socket() noexcept = default;
   /// Takes ownership of a connected stream descriptor and makes it non-blocking.
   ///
-  /// Errors: std::errc::bad_file_descriptor, std::errc::not_a_socket, std::errc::not_enough_memory;
+  /// Errors: std::errc::bad_file_descriptor, std::errc::not_a_socket,
+  /// std::errc::wrong_protocol_type
+  ///         for one that is no stream, std::errc::not_enough_memory;
   ///         the descriptor is then still the caller's.
   static socket adopt(int fd, std::error_code& ec);
   static socket adopt(int fd);
@@ -60,8 +62,9 @@ public:
   /// The same; throws std::system_error where the overload above sets `ec`.
   std::size_t read(std::span<std::byte> buffer);
 
-  /// Reads as read_some() does, at most `at_most` bytes (1 byte to 16 KiB), into a buffer that the
-  /// worker lends; no memory is bound while it waits. Empty with `ec` set on an error.
+  /// Reads as read_some() does, at most `at_most` bytes (16 KiB at most; 0 returns at once), into a
+  /// buffer that the worker lends; no memory is bound while it waits. Empty with `ec` set on an
+  /// error.
   ///
   /// Errors: also std::errc::not_enough_memory.
   borrowed_bytes read_some_borrowed(std::size_t at_most, std::error_code& ec);
@@ -120,9 +123,9 @@ public:
   endpoint remote_endpoint(std::error_code& ec) const;
   endpoint remote_endpoint() const;
 
-  // ---- options ----
+  // ---- options: errc::closed, or errno of setsockopt(2) and getsockopt(2) ----
 
-  /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
+  /// Sets an option by its number, as setsockopt(2).
   void set_option(int level, int name, int value, std::error_code& ec) noexcept;
   void set_option(int level, int name, int value);
   /// Returns an option by its number, as getsockopt(2).
@@ -130,14 +133,19 @@ public:
   int get_option(int level, int name) const;
 
   /// Sends small writes at once instead of gathering them (TCP_NODELAY).
+  void set_no_delay(bool on, std::error_code& ec) noexcept;
   void set_no_delay(bool on);
   /// Probes an idle connection (SO_KEEPALIVE).
+  void set_keep_alive(bool on, std::error_code& ec) noexcept;
   void set_keep_alive(bool on);
   /// Bytes that the kernel buffers; it doubles the value (man 7 socket).
+  void set_receive_buffer_size(int bytes, std::error_code& ec) noexcept;
   void set_receive_buffer_size(int bytes);
+  void set_send_buffer_size(int bytes, std::error_code& ec) noexcept;
   void set_send_buffer_size(int bytes);
   /// What close() does with unsent data: nothing means the system's default, which sends it in the
   /// background; zero seconds drops it and resets the connection (SO_LINGER).
+  void set_linger(std::optional<std::chrono::seconds> linger, std::error_code& ec) noexcept;
   void set_linger(std::optional<std::chrono::seconds> linger);
 
 private:

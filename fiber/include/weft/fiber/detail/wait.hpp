@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/duration.hpp>
 
 namespace weft::detail {
 
@@ -68,6 +69,10 @@ private:
 
 using deadline_clock = std::chrono::steady_clock;
 inline constexpr deadline_clock::time_point no_deadline = deadline_clock::time_point::max();
+
+// The moment that lies so far from now, no_deadline if that is beyond what the clock counts; now
+// for a negative duration.
+deadline_clock::time_point deadline_after(any_duration duration) noexcept;
 
 enum class cancellation : std::uint8_t { honoured, ignored };
 
