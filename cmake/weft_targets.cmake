@@ -19,7 +19,8 @@ function(weft_configure target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   if(PROJECT_IS_TOP_LEVEL)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-                                             -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+                                             -Wnon-virtual-dtor -Woverloaded-virtual
+                                             $<$<BOOL:${WEFT_WERROR}>:-Werror>)
   endif()
   if(WEFT_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer
