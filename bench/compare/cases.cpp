@@ -14,11 +14,12 @@ constexpr std::uint32_t most_bytes = 64U << 20;        // the same
 constexpr std::uint32_t most_depth = 4096;             // the same
 constexpr std::uint32_t kibibyte = 1024;
 
-// Takes a number from the front of `text`; nothing unless it is from 1 to `most`.
+// Takes a decimal number from the front of `text`; nothing unless it is from 1 to `most`.
 std::optional<std::uint32_t> take_number(std::string_view& text, std::uint32_t most) {
+  if (text.starts_with('0')) return std::nullopt;  // others would read an octal number
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || value < 1 || value > most) return std::nullopt;
+  if (error != std::errc{} || value > most) return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return value;
 }

@@ -10,6 +10,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "build_commit.hpp"
 #include "proc.hpp"
 
 namespace weft::compare {

@@ -21,7 +21,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* load_program = "weft-load";
-constexpr auto start_patience = 10s;  // for the line of a server that has started
+constexpr auto exchange_patience = 5s;  // for the reply to a first message
+constexpr auto start_patience = 10s;    // for the line of a server that has started
 // For what the load does before and after it measures; a loaded machine takes its time to start a
 // thread for each connection.
 constexpr auto load_patience = 30s;
@@ -56,7 +57,7 @@ public:
   void run(sample& result) {
     const auto address = server_.wait_for_line("listening on ", within(start_patience));
     if (!address) throw failure{with_last_words(server_name_ + " did not start", server_)};
-    exchange_once(*address);
+    exchange_once(*address, within(exchange_patience), setup_.signals);
     load(*address, result);
     const child::ending end = server_.stop(within(stop_patience));
     if (end.killed) throw failure{server_name_ + " did not end on SIGTERM in time"};

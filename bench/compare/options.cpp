@@ -1,11 +1,11 @@
 #include "options.hpp"
 
-#include <charconv>
 #include <functional>
 #include <limits>
 #include <random>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,6 +15,7 @@ namespace weft::compare {
 namespace {
 
 using namespace std::chrono_literals;
+using tools::number_between;
 
 constexpr std::string_view footer =
     "Servers: {}.\n"
@@ -68,20 +69,6 @@ CLI::Validator accepted_by(std::function<void(const std::string&)> parser, const
       what);
 }
 
-// Accepts a number from `low` to `high` and nothing around it, nor what CLI11 alone lets through:
-// nan, and a sign on an unsigned number.
-template <typename Number>
-CLI::Validator between(Number low, Number high, const char* kind) {
-  const auto check = [=](std::string& text) -> std::string {
-    Number value{};
-    const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, value);
-    if (parsed.ec == std::errc{} && parsed.ptr == end && value >= low && value <= high) return {};
-    return fmt::format("'{}' is not accepted, expected {} from {} to {}", text, kind, low, high);
-  };
-  return CLI::Validator(check, fmt::format("{}..{}", low, high));
-}
-
 void add_options(CLI::App& app, raw_options& raw) {
   CLI::Option* quick = app.add_flag("--quick", raw.quick, "few cases; ends within 60 s");
   app.add_flag("--full", raw.full, "all cases, 20 rounds: the figures of the README")
@@ -93,15 +80,16 @@ void add_options(CLI::App& app, raw_options& raw) {
       ->delimiter(',')
       ->check(accepted_by([](const std::string& text) { find_server(text); }, "SERVER"));
   app.add_option("--rounds", raw.rounds, "rounds; each measures every case on every server")
-      ->check(between(1U, 100'000U, "a whole number"));
+      ->check(number_between(1U, 100'000U, "a whole number"));
   app.add_option("--seconds", raw.seconds, "how long a sample measures")
-      ->check(between(0.05, 3600.0, "a number of seconds"));
+      ->check(number_between(0.05, 3600.0, "a number of seconds"));
   app.add_option("--warm-up", raw.warm_up, "seconds of load before that")
-      ->check(between(0.0, 3600.0, "a number of seconds"));
+      ->check(number_between(0.0, 3600.0, "a number of seconds"));
   app.add_option("--seed", raw.seed, "seed of the order of the servers in each round")
-      ->check(
-          between(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(), "a whole number"));
-  app.add_option("--json", raw.json_file, "file for all samples and their summary");
+      ->check(number_between(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(),
+                             "a whole number"));
+  app.add_option("--json", raw.json_file, "file for all samples and their summary")
+      ->check(tools::not_empty("the name of a file"));
 }
 
 template <typename Item, typename NameOf>

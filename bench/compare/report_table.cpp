@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,7 @@ using row = std::vector<std::string>;
 constexpr const char* none = "-";
 constexpr const char* of_client = " *";
 constexpr const char* of_strangers = " !";
+constexpr std::string_view equal_mark = " equal";
 
 // Lays the rows out in columns: the first one to the left, the others to the right.
 std::string lay_out(const std::vector<row>& rows) {
@@ -48,6 +50,13 @@ std::string value_text(const std::optional<estimate>& value, Format format) {
 
 std::string number_text(double number) { return grouped(std::llround(number)); }
 
+// As many blanks as the mark has where it is not, for the same reason.
+std::string ratio_cell(const cell& each) {
+  std::string text = each.server == baseline_server ? "1" : ratio_text(each.ratio);
+  if (!text.ends_with(equal_mark)) text.append(equal_mark.size(), ' ');
+  return text;
+}
+
 row load_header(case_kind kind) {
   const bool churn = kind == case_kind::churn;
   return {"server",
@@ -64,7 +73,7 @@ row load_row(const cell& each) {
   const char* mark = mark_of(each);
   return {each.server,
           marked(value_text(each.cpu_ns_per_request, time_text), each.valid.cpu, of_strangers),
-          each.server == baseline_server ? "1" : ratio_text(each.ratio),
+          ratio_cell(each),
           marked(value_text(each.requests_per_second, number_text), each.valid.throughput, mark),
           marked(value_text(each.p50_us, micros), each.valid.latency, mark),
           marked(value_text(each.p99_us, micros), each.valid.latency, mark),
@@ -177,8 +186,8 @@ std::string time_text(double nanoseconds) {
 std::string ratio_text(const std::optional<estimate>& ratio) {
   if (!ratio) return none;
   if (ratio->count < 2) return fmt::format("{:.2f}", ratio->median);
-  const std::string interval = fmt::format(" [{:.2f}, {:.2f}]", ratio->low, ratio->high);
-  return (ratio->may_be(1) ? "equal" : fmt::format("{:.2f}", ratio->median)) + interval;
+  return fmt::format("{:.2f} [{:.2f}, {:.2f}]{}", ratio->median, ratio->low, ratio->high,
+                     ratio->may_be(1) ? equal_mark : "");
 }
 
 std::string table_report(const plan& wanted, const campaign_result& measured,

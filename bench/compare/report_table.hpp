@@ -16,7 +16,7 @@ namespace weft::compare {
 std::string table_report(const plan& wanted, const campaign_result& measured,
                          const std::vector<cell>& cells);
 
-/// Returns a ratio as the table has it: `1.99 [1.95, 2.04]`, or `equal [0.98, 1.03]` when the
+/// Returns a ratio as the table has it: `1.99 [1.95, 2.04]`, or `1.01 [0.98, 1.03] equal` when the
 /// difference from 1 is within the interval; `-` for none.
 std::string ratio_text(const std::optional<estimate>& ratio);
 

@@ -41,7 +41,7 @@ public:
     }
     stopping_ = true;
     const time_point end = std::min(clock::now(), measured.end);
-    meter.end(state_.counts, end);
+    meter.end(state_.counts);
     state_.io.measured.end = end;
     state_.counts.measured = std::max(end - measured.begin, clock::duration::zero());
     drain();

@@ -109,21 +109,21 @@ std::chrono::nanoseconds cpu_meter::server_cpu() const noexcept {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
-void cpu_meter::begin(time_point now) noexcept {
+void cpu_meter::begin() noexcept {
   begun_ = true;
-  since_ = now;
+  since_ = clock::now();
   at_begin_ = cpu_times::now();
   server_cpu_at_begin_ = server_cpu();
 }
 
-void cpu_meter::end(tally& counts, time_point now) noexcept {
+void cpu_meter::end(tally& counts) noexcept {
   if (!begun_) return;
   counts.server_cpu =
       std::max(server_cpu() - server_cpu_at_begin_, std::chrono::nanoseconds::zero());
   using seconds = std::chrono::duration<double>;
-  const seconds passed = now - since_;
-  if (passed.count() <= 0) return;
   const cpu_times at_end = cpu_times::now();
+  const seconds passed = clock::now() - since_;
+  if (passed.count() <= 0) return;
   counts.cpu_fraction = seconds(at_end.ran - at_begin_.ran) / passed;
   counts.wait_fraction = seconds(at_end.waited - at_begin_.waited) / passed;
 }

@@ -86,18 +86,19 @@ class cpu_meter {
 public:
   explicit cpu_meter(const options& settings) noexcept;
 
-  /// To be told the time after every batch; notes when `measured` has begun and ended.
+  /// To be told the time after every batch; notes when `measured` has begun.
   void watch(const window& measured, time_point now) noexcept {
-    if (!begun_ && now >= measured.begin) begin(now);
+    if (!begun_ && now >= measured.begin) begin();
   }
 
   bool begun() const noexcept { return begun_; }
 
-  /// Ends the measured time. Does nothing when it had not begun.
-  void end(tally& counts, time_point now) noexcept;
+  /// Takes the CPU time up to now, as a fraction of the time up to now, which may be later than the
+  /// end of the measured time when the process is busy. Does nothing when it had not begun.
+  void end(tally& counts) noexcept;
 
 private:
-  void begin(time_point now) noexcept;
+  void begin() noexcept;
 
   /// Returns the CPU time of the server; 0 if that is not known, or no longer.
   std::chrono::nanoseconds server_cpu() const noexcept;

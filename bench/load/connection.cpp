@@ -63,6 +63,17 @@ int message_io::receive(connection& c, std::uint32_t events, time_point& now) no
   }
 }
 
+void message_io::count_unanswered(const connection& c, time_point now) const noexcept {
+  const std::uint64_t unsent = c.unsent / message_bytes_;  // the last ones
+  for (std::uint32_t i = 0; i < c.in_flight; ++i) {
+    const time_point started = c.starts[(c.oldest + i) % depth_];
+    if (!measured.holds(started)) continue;
+    tally_.latency.record(now - started);
+    ++tally_.unfinished;
+    if (i + unsent >= c.in_flight) ++tally_.unsent;
+  }
+}
+
 void message_io::take(connection& c, std::size_t size, time_point now) noexcept {
   const std::size_t expected = std::min<std::uint64_t>(size, c.awaited);
   tally_.bytes_received += size;

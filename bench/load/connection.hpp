@@ -60,6 +60,10 @@ public:
   /// time of the last read that brought something. Returns an outcome.
   int receive(connection& c, std::uint32_t events, time_point& now) noexcept;
 
+  /// Counts the messages in flight on `c` that were to start in the measured time as unfinished,
+  /// and as unsent if no byte of them has left; their latency up to `now` is the least it can be.
+  void count_unanswered(const connection& c, time_point now) const noexcept;
+
 private:
   void take(connection& c, std::size_t size, time_point now) noexcept;
   void complete(connection& c, time_point now) noexcept;

@@ -24,6 +24,23 @@ public:
     max_ = std::max(max_, value);
   }
 
+  /// Counts `count` durations: `longest`, and each next one shorter by `step` nanoseconds, at least
+  /// 1. Costs a step for each bucket they touch, however many they are.
+  void record_evenly(std::chrono::nanoseconds longest, double step, std::uint64_t count) noexcept {
+    const double first = static_cast<double>(std::max<std::int64_t>(longest.count(), 0));
+    for (std::uint64_t done = 0; done < count;) {
+      const double left = std::max(first - static_cast<double>(done) * step, 0.0);
+      const auto value = static_cast<std::uint64_t>(left);
+      const std::uint64_t within = value - lowest_of(bucket_of(value));
+      std::uint64_t same = static_cast<std::uint64_t>(static_cast<double>(within) / step) + 1;
+      if (value == 0 || same > count - done) same = count - done;
+      counts_[bucket_of(value)] += same;
+      count_ += same;
+      max_ = std::max(max_, value);
+      done += same;
+    }
+  }
+
   /// Adds all that `other` has counted.
   void add(const histogram& other) noexcept {
     for (std::size_t i = 0; i < buckets; ++i) counts_[i] += other.counts_[i];
@@ -68,11 +85,17 @@ private:
     return shift * per_octave + static_cast<std::size_t>(value >> shift);
   }
 
+  static constexpr std::size_t shift_of(std::size_t bucket) noexcept {
+    return bucket < 2 * per_octave ? 0 : bucket / per_octave - 1;
+  }
+
+  static constexpr std::uint64_t lowest_of(std::size_t bucket) noexcept {
+    const std::size_t shift = shift_of(bucket);
+    return std::uint64_t{bucket - shift * per_octave} << shift;
+  }
+
   static constexpr std::uint64_t middle_of(std::size_t bucket) noexcept {
-    if (bucket < 2 * per_octave) return bucket;
-    const std::size_t shift = bucket / per_octave - 1;
-    const std::uint64_t lowest = std::uint64_t{bucket - shift * per_octave} << shift;
-    return lowest + (std::uint64_t{1} << shift) / 2;
+    return lowest_of(bucket) + (std::uint64_t{1} << shift_of(bucket)) / 2;
   }
 
   std::array<std::uint64_t, buckets> counts_{};

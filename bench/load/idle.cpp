@@ -32,7 +32,7 @@ void run_idle(client_state& state, time_point start) {
     state.publish(alive);
   }
   const time_point end = std::min(clock::now(), state.io.measured.end);
-  meter.end(state.counts, end);
+  meter.end(state.counts);
   state.counts.measured = std::max(end - start, clock::duration::zero());
   say_farewell(state, stopped ? 300ms : 1s);
 }

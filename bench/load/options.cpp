@@ -1,6 +1,5 @@
 #include "options.hpp"
 
-#include <charconv>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -12,6 +11,8 @@
 namespace weft::load {
 namespace {
 
+using tools::number_between;
+
 constexpr const char* exit_codes =
     "Exit codes:\n"
     "  0    the run went well\n"
@@ -22,20 +23,6 @@ constexpr const char* exit_codes =
     "  130  ended by Ctrl-C, 143 by SIGTERM, after the report of what was measured\n";
 
 constexpr pid_t most_processes = 4 << 20;  // Linux gives no higher number: man 5 proc, pid_max
-
-// Accepts a number from `low` to `high`, and nothing around it. Also refuses what CLI11 alone lets
-// through: nan, and a sign on an unsigned number.
-template <typename Number>
-CLI::Validator between(Number low, Number high, const char* unit) {
-  const auto check = [=](std::string& text) -> std::string {
-    Number value{};
-    const char* end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, value);
-    if (parsed.ec == std::errc{} && parsed.ptr == end && value >= low && value <= high) return {};
-    return fmt::format("'{}' is not accepted, expected {} from {} to {}", text, unit, low, high);
-  };
-  return CLI::Validator(check, fmt::format("{}..{}", low, high));
-}
 
 struct raw_options {
   std::string where;
@@ -50,19 +37,19 @@ void add_shape(CLI::App& app, raw_options& raw, options& settings) {
                  "HOST:PORT of an echo server, HOST numeric, [v6] or localhost; or unix:/path")
       ->type_name("HOST:PORT");
   app.add_option("--connections", settings.connections, "connections at once")
-      ->check(between(1u, 1'000'000u, "a whole number"))
+      ->check(number_between(1u, 1'000'000u, "a whole number"))
       ->capture_default_str();
   app.add_option("--message-bytes", settings.message_bytes, "length of a message")
-      ->check(between(1u, 64u << 20, "a number of bytes"))
+      ->check(number_between(1u, 64u << 20, "a number of bytes"))
       ->capture_default_str();
   app.add_option("--depth", settings.depth, "messages in flight on each connection")
-      ->check(between(1u, 4096u, "a whole number"))
+      ->check(number_between(1u, 4096u, "a whole number"))
       ->capture_default_str();
   app.add_option("--seconds", raw.seconds, "how long to measure, or to hold with --idle")
-      ->check(between(0.01, 86400.0, "a number of seconds"))
+      ->check(number_between(0.01, 86400.0, "a number of seconds"))
       ->capture_default_str();
   app.add_option("--warm-up", raw.warm_up, "load before it, not measured; none with --idle")
-      ->check(between(0.0, 86400.0, "a number of seconds"))
+      ->check(number_between(0.0, 86400.0, "a number of seconds"))
       ->capture_default_str();
 }
 
@@ -71,7 +58,7 @@ void add_modes(CLI::App& app, raw_options& raw, options& settings) {
       app.add_option("--rate", settings.rate,
                      "open loop: start this many messages a second in all, evenly over the "
                      "connections, and measure from the intended start")
-          ->check(between(0.01, 1e9, "messages per second"));
+          ->check(number_between(0.01, 1e9, "messages per second"));
   CLI::Option* churn =
       app.add_flag("--churn", raw.churn, "connect, exchange one message, close, again and again");
   CLI::Option* idle = app.add_flag(
@@ -79,11 +66,11 @@ void add_modes(CLI::App& app, raw_options& raw, options& settings) {
   rate->excludes(churn)->excludes(idle);
   churn->excludes(idle);
   app.add_option("--clients", settings.clients, "client processes that share the connections")
-      ->check(between(1u, 256u, "a whole number"))
+      ->check(number_between(1u, 256u, "a whole number"))
       ->capture_default_str();
   app.add_option("--server-pid", settings.server_pid,
                  "process number of the server: tells its CPU time over the measured time too")
-      ->check(between(1, most_processes, "a process number"));
+      ->check(number_between(1, most_processes, "a process number"));
   app.add_flag("--json", settings.json, "print the report as one JSON object");
 }
 

@@ -8,7 +8,8 @@
 // Threads: one owner, the loop of a client process.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "event_queue.hpp"
@@ -40,6 +41,30 @@ public:
     index_ = 0;
     ++round_;
   }
+
+  /// Goes on to the last two rounds that begin before `until`, when those are further on: a message
+  /// of an earlier round counts as passed without advance(), for one of the same connection
+  /// follows. So the cost of being behind does not grow with the rate. Two, for advance() then
+  /// still comes to every connection.
+  void skip_rounds(time_point until) noexcept {
+    const std::uint64_t due = rounds_before(index_, until);
+    if (due > round_ + 2) round_ = due - 2;
+  }
+
+  /// Returns how many messages of the connection `index` are to start before `when`.
+  std::uint64_t rounds_before(std::uint32_t index, time_point when) const noexcept {
+    if (when <= begin_) return 0;
+    const auto passed = static_cast<double>(std::chrono::nanoseconds(when - begin_).count());
+    const double messages = passed / interval_ - static_cast<double>(first_ + index);
+    auto rounds = static_cast<std::uint64_t>(std::max(messages / all_, 0.0));
+    // The division is inexact; intended() decides.
+    while (rounds > 0 && intended(index, rounds - 1) >= when) --rounds;
+    while (intended(index, rounds) < when) ++rounds;
+    return rounds;
+  }
+
+  /// Returns the nanoseconds between two messages of a connection.
+  double period() const noexcept { return interval_ * all_; }
 
   /// Returns how many messages of the connection `index` advance() has passed.
   std::uint64_t rounds_due(std::uint32_t index) const noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -35,9 +36,8 @@ double connections_per_second(const options& settings, const tally& t) {
                                            : per_second(t.opened, t.connect_time);
 }
 
-std::uint64_t unfinished(const tally& t) {
-  return t.intended - std::min(t.intended, t.latency.count());
-}
+// Those that the report is about and that came back.
+std::uint64_t messages(const tally& t) { return t.latency.count() - t.unfinished; }
 
 bool is_bottleneck(const tally& t) {
   return t.cpu_fraction + t.wait_fraction > bottleneck_fraction;
@@ -54,7 +54,9 @@ std::string grouped(std::uint64_t number) {
   return digits;
 }
 
-std::string grouped(double number) { return grouped(static_cast<std::uint64_t>(number + 0.5)); }
+std::string grouped(double number) {
+  return grouped(static_cast<std::uint64_t>(std::llround(number)));
+}
 
 std::string headline(const options& s, const run_result& result) {
   const tally& t = result.total;
@@ -71,10 +73,9 @@ std::string headline(const options& s, const run_result& result) {
 }
 
 std::string rates(const options& s, const tally& t) {
-  const std::uint64_t messages = t.latency.count();
   switch (s.mode) {
   case load_mode::churn:
-    return fmt::format("connections  {}, {}/s\n", grouped(messages),
+    return fmt::format("connections  {}, {}/s\n", grouped(messages(t)),
                        grouped(connections_per_second(s, t)));
   case load_mode::idle:
     return fmt::format("connections  {} opened at {}/s, {} lost\n", grouped(t.opened),
@@ -83,7 +84,7 @@ std::string rates(const options& s, const tally& t) {
   case load_mode::open: break;
   }
   const double rate = messages_per_second(s, t);
-  return fmt::format("messages     {}, {}/s, {:.1f} MB/s each way\n", grouped(messages),
+  return fmt::format("messages     {}, {}/s, {:.1f} MB/s each way\n", grouped(messages(t)),
                      grouped(rate), rate * s.message_bytes / 1e6);
 }
 
@@ -107,6 +108,22 @@ std::string totals(const tally& t) {
   return line + "\n";
 }
 
+// What became of the messages of an open loop that did not come back.
+std::string unfinished_remark(const tally& t) {
+  const std::uint64_t unanswered = t.unfinished - t.unsent;
+  std::string text;
+  if (unanswered > 0) {
+    text += fmt::format("{} of {} intended messages never came back", grouped(unanswered),
+                        grouped(t.intended));
+  }
+  if (t.unsent > 0) {
+    text += fmt::format("{}{} of {} intended messages were never sent", text.empty() ? "" : ", ",
+                        grouped(t.unsent), grouped(t.intended));
+  }
+  return text + ": the load is more than is handled; they count with the time for which they were "
+                "waited for\n";
+}
+
 // Lines that are only there when there is something to say.
 std::string remarks(const options& s, const run_result& result) {
   const tally& t = result.total;
@@ -125,11 +142,7 @@ std::string remarks(const options& s, const run_result& result) {
                          "when they were to start\n",
                          grouped(t.late_starts), grouped(t.intended));
   }
-  if (s.mode == load_mode::open && unfinished(t) > 0) {
-    lines += fmt::format("{} of {} intended messages never came back: the load is more than is "
-                         "handled\n",
-                         grouped(unfinished(t)), grouped(t.intended));
-  }
+  if (t.unfinished > 0) lines += unfinished_remark(t);
   if (is_bottleneck(t)) {
     const std::string remedy = t.cpu_fraction > t.wait_fraction
                                    ? fmt::format("--clients {}", 2 * s.clients)
@@ -164,7 +177,7 @@ nlohmann::ordered_json errors_object(const tally& t) {
 }
 
 void add_counts(nlohmann::ordered_json& json, const options& s, const tally& t) {
-  json["messages"] = t.latency.count();
+  json["messages"] = messages(t);
   json["messages_per_second"] = messages_per_second(s, t);
   json["messages_total"] = t.messages_total;
   json["connections_per_second"] = connections_per_second(s, t);
@@ -178,7 +191,8 @@ void add_counts(nlohmann::ordered_json& json, const options& s, const tally& t) 
   json["latency_us"] = latency_object(t);
   const bool open = s.mode == load_mode::open;
   json["intended"] = open ? nlohmann::ordered_json(t.intended) : nullptr;
-  json["unfinished"] = open ? nlohmann::ordered_json(unfinished(t)) : nullptr;
+  json["unfinished"] = open ? nlohmann::ordered_json(t.unfinished) : nullptr;
+  json["unsent"] = open ? nlohmann::ordered_json(t.unsent) : nullptr;
   json["late_starts"] = open ? nlohmann::ordered_json(t.late_starts) : nullptr;
 }
 

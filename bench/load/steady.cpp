@@ -18,6 +18,7 @@ constexpr auto catch_up = 1s;             // how long due messages are still sta
 constexpr auto drain_patience = 3s;       // without any reply at all
 constexpr auto drain_limit = 30s;         // even with replies
 constexpr auto stopped_patience = 300ms;  // of both, once the user wants an end
+constexpr int visits_at_once = 64;        // connections visited, at most, between two batches
 
 class steady_loop {
 public:
@@ -39,6 +40,7 @@ public:
     load();
     cut_off();
     drain();
+    if (pacer_) count_unfinished(clock::now());
     say_farewell(state_, stopped_ ? stopped_patience : 1s);
     state_.publish(alive_);
   }
@@ -67,8 +69,7 @@ private:
   void cut_off() {
     const time_point now = clock::now();
     send_until_ = pacer_ && !stopped_ ? now + catch_up : time_point::min();
-    if (pacer_ && !stopped_) pace(now);
-    meter_.end(state_.counts, std::min(now, io_.measured.end));
+    meter_.end(state_.counts);
     io_.measured.end = std::min(now, io_.measured.end);
     state_.counts.measured =
         std::max(io_.measured.end - io_.measured.begin, clock::duration::zero());
@@ -78,15 +79,41 @@ private:
     const time_point end = clock::now() + drain_limit;
     time_point last_reply = clock::now();
     std::uint64_t replies = state_.counts.messages_total;
-    while (in_flight() > 0) {
+    for (time_point now = clock::now(); in_flight() > 0 || has_due(now);) {
       const auto patience = stopped_ ? clock::duration(stopped_patience) : drain_patience;
-      const time_point now = batch(std::min(last_reply + patience, end));
+      now = batch(has_due(now) ? now : std::min(last_reply + patience, end));
+      if (has_due(now)) pace(now);
       if (state_.counts.messages_total != replies) last_reply = now;
       replies = state_.counts.messages_total;
       if (now >= last_reply + patience || now >= end) break;
     }
     if (stopped_) return;  // the user did not want to wait for these
     state_.counts.errors[outcome::unanswered] += in_flight();
+  }
+
+  // Tells whether connections may have messages to start after the measured time.
+  bool has_due(time_point now) const noexcept {
+    return pacer_ && alive_ > 0 && now < send_until_ && pacer_->next_time() < io_.measured.end;
+  }
+
+  // Adds the messages that were due in the measured time and did not come back: with the time for
+  // which they were waited for, so that the worst are not missing in the percentiles.
+  void count_unfinished(time_point now) {
+    tally& counts = state_.counts;
+    const time_point sending_ended = std::min(now, std::max(send_until_, io_.measured.end));
+    for (std::uint32_t index = 0; index < state_.connections.size(); ++index) {
+      const connection& c = state_.connections[index];
+      io_.count_unanswered(c, now);
+      const std::uint64_t first =
+          std::max(c.round, pacer_->rounds_before(index, io_.measured.begin));
+      const std::uint64_t end = pacer_->rounds_before(index, io_.measured.end);
+      if (first >= end) continue;
+      counts.latency.record_evenly(sending_ended - pacer_->intended(index, first), pacer_->period(),
+                                   end - first);
+      counts.unfinished += end - first;
+      counts.unsent += end - first;
+    }
+    counts.intended = counts.latency.count();
   }
 
   std::uint64_t in_flight() const noexcept {
@@ -144,11 +171,13 @@ private:
     }
   }
 
+  // Starts what has become due. What is too much for once stays due, so that replies are read and
+  // the end of the run is seen however far behind the loop is.
   void pace(time_point now) {
     const time_point until = std::min(now + 1ns, io_.measured.end);
-    for (; pacer_->next_time() < until;) {
+    pacer_->skip_rounds(until);
+    for (int visits = 0; visits < visits_at_once && pacer_->next_time() < until; ++visits) {
       const std::uint32_t index = pacer_->next_index();
-      if (io_.measured.holds(pacer_->next_time())) ++state_.counts.intended;
       pacer_->advance();
       connection& c = state_.connections[index];
       if (c.fd >= 0) refill(c, now);

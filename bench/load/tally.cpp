@@ -24,6 +24,8 @@ void tally::add(const tally& other) noexcept {
   completed += other.completed;
   intended += other.intended;
   late_starts += other.late_starts;
+  unfinished += other.unfinished;
+  unsent += other.unsent;
   measured = std::max(measured, other.measured);
   // Of the process that was nearest to its limit; sums would say nothing about any of them.
   if (cpu_fraction + wait_fraction < other.cpu_fraction + other.wait_fraction) {

@@ -42,11 +42,14 @@ struct tally {
   std::uint64_t completed = 0;    ///< messages that came back whole in it
   std::uint64_t intended = 0;     ///< open loop: messages whose start was due in it
   std::uint64_t late_starts = 0;  ///< open loop: of these, started more than 1 ms late
+  std::uint64_t unfinished = 0;   ///< open loop: of these, did not come back
+  std::uint64_t unsent = 0;       ///< open loop: of the unfinished, never left the client
   std::chrono::nanoseconds measured{};
   double cpu_fraction = 0;   ///< of the measured time, in which the client process ran
   double wait_fraction = 0;  ///< and in which it could have run, but other work had the core
   std::chrono::nanoseconds server_cpu{};  ///< that the server used; 0 unless it is known
-  histogram latency;  ///< closed loop: of those completed; open loop: of those intended
+  histogram latency;  ///< closed loop: of those completed; open loop: of those intended, the
+                      ///< unfinished with the time for which they were waited for
 
   std::chrono::nanoseconds connect_time{};  ///< from the first connect to the last first reply
 

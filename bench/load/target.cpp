@@ -26,7 +26,7 @@ std::uint16_t parse_port(std::string_view text, std::string_view digits) {
   unsigned port = 0;
   const char* end = digits.data() + digits.size();
   const auto parsed = std::from_chars(digits.data(), end, port);
-  if (parsed.ec != std::errc{} || parsed.ptr != end || port < 1 || port > 65535) {
+  if (parsed.ec != std::errc{} || parsed.ptr != end || port > 65535 || digits.front() == '0') {
     refuse(text, "has no valid port");
   }
   return static_cast<std::uint16_t>(port);

@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   int wait_ms = 2000;
   CLI::App app{"Two fibers wait while a third one works", program};
   app.add_option("--wait-ms", wait_ms, "how long each of the two waits, in milliseconds")
-      ->check(CLI::Range(0, longest_wait_ms))
+      ->check(weft::tools::number_between(0, longest_wait_ms, "a number of milliseconds"))
       ->capture_default_str();
   if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
 

@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   int max_pause_ms = 20;
   CLI::App app{"Nine tasks with random pauses, one by one and concurrently", program};
   app.add_option("--max-pause-ms", max_pause_ms, "the longest pause of a task, in milliseconds")
-      ->check(CLI::Range(0, longest_pause_ms))
+      ->check(weft::tools::number_between(0, longest_pause_ms, "a number of milliseconds"))
       ->capture_default_str();
   if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
 

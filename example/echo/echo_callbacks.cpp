@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
 #include <string>
@@ -234,6 +235,20 @@ private:
   clock_type::time_point retry_;
 };
 
+// Runs `loop` on a thread of its own, without end. Says why and returns false if none is to be had.
+bool start_thread(event_loop& loop) {
+  try {
+    std::thread{[&loop] {
+      for (;;) loop.turn(-1, -1);
+    }}.detach();
+    return true;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: cannot start a worker: %s\n", program,
+                 example::with_limit(error).c_str());
+    return false;
+  }
+}
+
 void run_until_stopped(event_loop& loop, acceptor& accepting, int listener) {
   while (!example::stop_requested()) {
     if (loop.turn(accepting.timeout_ms(), listener)) accepting.on_readable();
@@ -259,7 +274,8 @@ int main(int argc, char** argv) {
   for (unsigned i = 0; i < options.workers; ++i) {
     loops.push_back(std::make_unique<event_loop>(options.quiet));
     if (!loops.back()->open()) {
-      std::fprintf(stderr, "%s: cannot open an epoll: %s\n", program, std::strerror(errno));
+      std::fprintf(stderr, "%s: cannot open an epoll: %s\n", program,
+                   example::reason_of(errno).c_str());
       return EXIT_FAILURE;
     }
   }
@@ -271,9 +287,10 @@ int main(int argc, char** argv) {
   }
 
   for (unsigned i = 1; i < options.workers; ++i) {
-    std::thread{[&loop = *loops[i]] {
-      for (;;) loop.turn(-1, -1);
-    }}.detach();
+    if (!start_thread(*loops[i])) {
+      std::fflush(stdout);
+      std::_Exit(EXIT_FAILURE);  // with the loops that are running
+    }
   }
   acceptor accepting{listener, options.quiet, loops};
   run_until_stopped(*loops.front(), accepting, listener);

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <pthread.h>
 #include <string>
@@ -83,7 +84,7 @@ void start_thread(int fd, bool quiet) {
     std::thread{serve, fd, quiet}.detach();
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "%s: no thread for a connection, it is closed: %s\n", program,
-                 error.what());
+                 example::with_limit(error).c_str());
     end_connection(fd, quiet);
   }
 }
@@ -127,8 +128,14 @@ int main(int argc, char** argv) {
   if (listener < 0) return EXIT_FAILURE;
 
   std::vector<std::thread> acceptors;
-  for (unsigned i = 1; i < options.workers; ++i) {
-    acceptors.emplace_back(accept_connections, listener, options.quiet);
+  try {
+    for (unsigned i = 1; i < options.workers; ++i) {
+      acceptors.emplace_back(accept_connections, listener, options.quiet);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: cannot start worker %zu: %s\n", program, acceptors.size() + 2,
+                 example::with_limit(error).c_str());
+    std::_Exit(EXIT_FAILURE);  // at once, with the threads that are accepting
   }
   accept_connections(listener, options.quiet);
   for (std::thread& acceptor : acceptors) acceptor.join();

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "server_options.hpp"
+#include "shortage.hpp"
 
 namespace example {
 
@@ -58,6 +59,11 @@ inline socklen_t fill_address(const std::string& host, std::uint16_t port,
   return sizeof v6;
 }
 
+/// Returns what `error`, an errno, means, and the limit behind it.
+inline std::string reason_of(int error) {
+  return std::strerror(error) + limit_behind({error, std::system_category()});
+}
+
 /// Opens the socket that `options` ask for, listening, non-blocking. Returns it, or -1 after one
 /// line on stderr that says what failed; `bound` is the address it got.
 inline int open_listener(const char* program, const server_options& options,
@@ -74,8 +80,8 @@ inline int open_listener(const char* program, const server_options& options,
     return listener;
   }
   const int error = errno;
-  const char* reason = error == EADDRINUSE ? "the port is already in use" : std::strerror(error);
-  std::fprintf(stderr, "%s: cannot listen on %s: %s\n", program, wanted.c_str(), reason);
+  const std::string reason = error == EADDRINUSE ? "the port is already in use" : reason_of(error);
+  std::fprintf(stderr, "%s: cannot listen on %s: %s\n", program, wanted.c_str(), reason.c_str());
   if (listener >= 0) ::close(listener);
   return -1;
 }

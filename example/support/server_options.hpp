@@ -43,10 +43,10 @@ inline std::optional<int> parse_server_options(const std::string& name,
       ->check(CLI::Validator(check_address, "ADDRESS"))
       ->capture_default_str();
   app.add_option("--port", options.port, "port to listen on, 0 picks a free one")
-      ->check(CLI::Range(0, 65535))
+      ->check(weft::tools::number_between(0, 65535, "a port"))
       ->capture_default_str();
   app.add_option("--workers", options.workers, workers_help)
-      ->check(CLI::Range(1, 1024))
+      ->check(weft::tools::number_between(1, 1024, "a whole number"))
       ->capture_default_str();
   app.add_flag("--quiet", options.quiet, "print no line per connection");
   return weft::tools::parse_arguments(app, argc, argv);

@@ -91,7 +91,7 @@ TEST_F(CompareSummary, has_no_ratio_without_the_baseline_in_the_same_round) {
 TEST_F(CompareSummary, calls_a_difference_within_its_interval_equal) {
   add_rounds(1);
 
-  EXPECT_NE(table().find("equal [0.99, 1.01]"), std::string::npos) << table();
+  EXPECT_NE(table().find("1.00 [0.99, 1.01] equal"), std::string::npos) << table();
   EXPECT_TRUE(json()["cells"][1]["ratio_to_callbacks"]["equal"]);
 }
 
@@ -188,6 +188,29 @@ TEST_F(CompareSummary, has_all_that_a_cell_promises_in_json) {
   EXPECT_EQ(json()["samples"].size(), 20U);
 }
 
+// The end of the first text in the line in which both are.
+std::size_t end_in_line(const std::string& table, const std::string& line,
+                        const std::string& text) {
+  const std::size_t begin = table.find("\n  " + line) + 1;
+  return table.find(text, begin) + text.size() - begin;
+}
+
+TEST_F(CompareSummary, keeps_ratios_below_each_other_whether_equal_or_not) {
+  wanted.servers.push_back(find_server("echo-fibers"));
+  add_rounds(1);
+  for (std::uint32_t round = 1; round <= 10; ++round) add("echo-fibers", round, 2000 * round);
+
+  const std::string text = table();
+
+  EXPECT_EQ(end_in_line(text, threads, "1.01]"), end_in_line(text, "echo-fibers", "2.00]")) << text;
+  EXPECT_EQ(end_in_line(text, threads, "1,000"), end_in_line(text, "echo-fibers", "1,000")) << text;
+}
+
+TEST(CompareRatio, has_its_median_even_when_it_may_be_equal) {
+  EXPECT_EQ(ratio_text(estimate{1.05, 0.98, 1.17, 0.96, 6}), "1.05 [0.98, 1.17] equal");
+  EXPECT_EQ(ratio_text(estimate{1.99, 1.95, 2.04, 0.96, 6}), "1.99 [1.95, 2.04]");
+}
+
 TEST(CompareRatio, of_a_single_round_has_no_interval) {
   EXPECT_EQ(ratio_text(estimate{1.234, 1.234, 1.234, 0, 1}), "1.23");
   EXPECT_EQ(ratio_text(std::nullopt), "-");
@@ -210,8 +233,9 @@ TEST(CompareCases, are_read_from_what_a_user_types) {
 }
 
 TEST(CompareCases, are_refused_with_what_is_accepted) {
-  for (const char* name : {"", "64", "64x", "0x64", "64x64x", "64x64x0", "64x64x1x1", "-1x64",
-                           "churn-", "idle-x", "idle-0", "64x99999999", "64x4194304K", "quick"}) {
+  for (const char* name :
+       {"", "64", "64x", "0x64", "64x64x", "64x64x0", "64x64x1x1", "-1x64", "churn-", "idle-x",
+        "idle-0", "64x99999999", "64x4194304K", "quick", "064x64", "64x064", "churn-010"}) {
     try {
       parse_case(name);
       ADD_FAILURE() << name;

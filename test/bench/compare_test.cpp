@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
+#include "support/tcp.hpp"
 
 namespace weft::test {
 namespace {
@@ -144,7 +145,11 @@ TEST(CompareArguments, are_refused_in_one_line_that_says_what_is_accepted) {
   expect_refused({"--warm-up", "long"}, "from 0 to");
   expect_refused({"--seed", "x"}, "from 0 to");
   expect_refused({"--quick", "--full"}, "--full");
-  expect_refused({"--fast"}, "--fast");
+  expect_refused({"--fast"}, "--fast; accepted are --help, --quick, --full, --cases");
+  expect_refused({"--rounds", "010"}, "from 1 to 100000 in plain decimal");
+  expect_refused({"--cases", ""}, "CONNECTIONSxBYTES");
+  expect_refused({"--servers", ""}, "accepted are echo-callbacks");
+  expect_refused({"--json", ""}, "'' is not accepted, expected the name of a file");
 }
 
 TEST(CompareArguments, are_told_on_request) {
@@ -240,6 +245,22 @@ TEST_F(CompareFaults, refuses_to_run_without_the_load_generator) {
 
   EXPECT_EQ(run.exit_code, 1);
   expect_line(run.err, "there is no program weft-load");
+}
+
+TEST_F(CompareFaults, obeys_ctrl_c_while_a_server_does_not_answer) {
+  // The kernel completes the connection for a listener that never accepts it.
+  const unique_fd listener = listen_tcp();
+  const std::string address = "127.0.0.1:" + std::to_string(local_port(listener));
+  put_server("echo-threads", "echo 'listening on " + address + "'; exec sleep 600");
+  process run{tiny(folder_.path(), {"--cases", "2x64", "--servers", "echo-threads"}, "1000")};
+  const unique_fd connection = accept_one(listener);
+
+  run.signal(SIGINT);
+
+  EXPECT_EQ(run.wait(), 130);
+  expect_line(run.output(stream::out), "interrupted");
+  // The signal ended the exchange itself: no sample failed for want of a reply.
+  EXPECT_EQ(run.output(stream::out).find("no exchange"), std::string::npos);
 }
 
 // Returns the processes whose parent is `parent`.

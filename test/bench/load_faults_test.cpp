@@ -66,6 +66,28 @@ TEST(LoadFaults, a_lost_byte_is_seen_as_wrong_bytes_and_an_unanswered_message) {
   EXPECT_EQ(report["errors"]["unanswered"], 1u);
 }
 
+// The first message never comes back, so no other one is ever sent: none may be missing in the
+// percentiles, and each has waited for at least as long as the run went on.
+TEST(LoadFaults, an_open_loop_counts_what_a_silent_server_left_waiting) {
+  load_faults faults;
+  faults.swallow_at = 64;  // the first byte behind the message of the connect phase
+  load_server server(faults);
+
+  const process_result run =
+      process::run({program, server.address(), "--json", "--rate", "1000", "--connections", "1",
+                    "--warm-up", "0", "--seconds", "0.3"});
+
+  EXPECT_EQ(run.exit_code, 3) << run.err;
+  const json report = json::parse(run.out);
+  EXPECT_EQ(report["intended"], 300u);
+  EXPECT_EQ(report["messages"], 0u);
+  EXPECT_EQ(report["unfinished"], 300u);
+  EXPECT_EQ(report["unsent"], 299u);
+  EXPECT_EQ(report["errors"]["unanswered"], 1u);
+  EXPECT_GE(report["latency_us"]["p50"], 149'000.0);
+  EXPECT_GE(report["latency_us"]["max"], 299'000.0);
+}
+
 TEST(LoadFaults, a_doubled_byte_is_seen) {
   load_faults faults;
   faults.double_at = in_the_load;
@@ -226,7 +248,13 @@ INSTANTIATE_TEST_SUITE_P(
         usage_error{{"example.org:80"}, "no numeric host"}, usage_error{{"::1:80"}, "[::1]:PORT"},
         usage_error{{"unix:"}, "names no path"},
         usage_error{{"unix:" + std::string(200, 'x')}, "longer than 107 bytes"},
-        usage_error{{a, "--frobnicate"}, "--frobnicate"}, usage_error{{a, "extra"}, "extra"},
+        usage_error{{a, "--frobnicate"}, "--frobnicate; accepted are --help, --connections"},
+        usage_error{{"127.0.0.1:080"}, "from 1 to 65535"},
+        usage_error{{a, "--connections", "0100"}, "'0100' is not accepted"},
+        usage_error{{a, "--connections", "0x10"}, "'0x10' is not accepted"},
+        usage_error{{a, "--connections", "+64"}, "'+64' is not accepted"},
+        usage_error{{a, "--connections", " 64"}, "' 64' is not accepted"},
+        usage_error{{a, "extra"}, "extra"},
         usage_error{{a, "--connections", "0"}, "from 1 to 1000000"},
         usage_error{{a, "--connections", "-1"}, "from 1 to 1000000"},
         usage_error{{a, "--connections", "ten"}, "from 1 to 1000000"},

@@ -1,5 +1,5 @@
-// The parts of weft-load that can be checked without a server: histogram, pacing, pattern,
-// addresses.
+// The parts of weft-load that can be checked without a server: histogram, pacing, report,
+// pattern, addresses.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -7,13 +7,16 @@
 #include <random>
 #include <set>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "histogram.hpp"
 #include "pacing.hpp"
 #include "pattern.hpp"
+#include "report.hpp"
 #include "source_addresses.hpp"
 #include "target.hpp"
 
@@ -98,6 +101,50 @@ TEST(LoadHistogram, adding_two_is_counting_all_in_one) {
   }
 }
 
+TEST(LoadHistogram, an_even_series_is_counted_as_if_one_by_one) {
+  for (const double step : {1.0, 7.5, 1e4, 2.5e6}) {
+    histogram series;
+    histogram one_by_one;
+    constexpr std::uint64_t count = 20'000;
+    const auto longest = nanoseconds(static_cast<std::int64_t>(step * count * 1.25));
+
+    series.record_evenly(longest, step, count);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      one_by_one.record(longest - nanoseconds(std::llround(static_cast<double>(i) * step)));
+    }
+
+    EXPECT_EQ(series.count(), count);
+    EXPECT_EQ(series.max(), longest);
+    for (const double percent : percents) {
+      const auto exact = static_cast<double>(one_by_one.percentile(percent).count());
+      const auto found = static_cast<double>(series.percentile(percent).count());
+      EXPECT_NEAR(found, exact, exact * 0.01) << step << " " << percent;
+    }
+  }
+}
+
+TEST(LoadHistogram, a_series_that_reaches_zero_or_is_empty_ends) {
+  histogram counts;
+
+  counts.record_evenly(5ns, 1, 0);
+  counts.record_evenly(5ns, 1, 10);
+  counts.record_evenly(-5ns, 1, 3);
+
+  EXPECT_EQ(counts.count(), 13u);
+  EXPECT_EQ(counts.percentile(50), 0ns);
+  EXPECT_EQ(counts.max(), 5ns);
+}
+
+// Counted one by one these would take an hour.
+TEST(LoadHistogram, a_series_costs_no_more_for_being_long) {
+  histogram counts;
+
+  counts.record_evenly(1000s, 1, 1'000'000'000'000);
+
+  EXPECT_EQ(counts.count(), 1'000'000'000'000u);
+  EXPECT_NEAR(std::chrono::duration<double>(counts.percentile(50)).count(), 500, 5);
+}
+
 TEST(LoadHistogram, an_empty_one_has_zeros) {
   const histogram counts;
 
@@ -134,6 +181,92 @@ TEST(LoadPacing, a_connection_knows_how_many_of_its_messages_are_due) {
   EXPECT_EQ(plan.rounds_due(2), 1u);
   EXPECT_EQ(plan.next_index(), 1u);
   EXPECT_EQ(plan.next_time(), plan.intended(1, 1));
+}
+
+TEST(LoadPacing, the_rounds_before_a_time_are_those_that_are_to_start_before_it) {
+  for (const double rate : {0.01, 3.0, 1e6 / 3, 1e9}) {
+    const pacer plan(rate, 7, 2, 3, time_point{} + 1s);
+    for (const std::uint64_t rounds : {0u, 1u, 2u, 1000u, 999'983u}) {
+      for (const std::uint32_t index : {0u, 2u}) {
+        const time_point next = plan.intended(index, rounds);
+        EXPECT_EQ(plan.rounds_before(index, next), rounds) << rate;
+        EXPECT_EQ(plan.rounds_before(index, next + 1ns), rounds + 1) << rate;
+      }
+    }
+    EXPECT_EQ(plan.rounds_before(0, time_point{}), 0u);
+  }
+}
+
+TEST(LoadPacing, skipping_leaves_a_step_for_every_connection) {
+  pacer plan(1e9, 4, 0, 4, {});
+  plan.advance();
+
+  const time_point until = time_point{} + 1s;
+  plan.skip_rounds(until);
+
+  std::vector<int> visits(4);
+  for (; plan.next_time() < until; plan.advance()) ++visits[plan.next_index()];
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    EXPECT_GE(visits[i], 1);
+    EXPECT_LE(visits[i], 2);
+    EXPECT_EQ(plan.rounds_due(i), 250'000'000u);
+  }
+}
+
+TEST(LoadPacing, skipping_never_goes_back) {
+  pacer plan(10, 2, 0, 2, {});
+  for (int i = 0; i < 6; ++i) plan.advance();
+
+  plan.skip_rounds(time_point{} + 100ms);
+
+  EXPECT_EQ(plan.rounds_due(0), 3u);
+  EXPECT_EQ(plan.rounds_due(1), 3u);
+}
+
+// Ten messages were due: four came back, two did not, four never left.
+run_result overloaded() {
+  run_result result;
+  tally& t = result.total;
+  t.measured = 1s;
+  t.intended = 10;
+  t.completed = 4;
+  t.unfinished = 6;
+  t.unsent = 4;
+  for (int i = 1; i <= 10; ++i) t.latency.record(i * 100us);
+  return result;
+}
+
+TEST(LoadReport, tells_messages_that_never_came_back_from_those_never_sent) {
+  options settings;
+  settings.where = target::parse("127.0.0.1:80");
+  settings.mode = load_mode::open;
+  run_result result = overloaded();
+
+  const std::string both = text_report(settings, result);
+  result.total.unsent = 6;
+  const std::string unsent = text_report(settings, result);
+
+  EXPECT_NE(both.find("messages     4, 4/s"), std::string::npos) << both;
+  EXPECT_NE(both.find("2 of 10 intended messages never came back, 4 of 10 intended messages were "
+                      "never sent: "),
+            std::string::npos)
+      << both;
+  EXPECT_EQ(unsent.find("never came back"), std::string::npos) << unsent;
+  EXPECT_NE(unsent.find("6 of 10 intended messages were never sent: "), std::string::npos);
+}
+
+TEST(LoadReport, counts_the_unfinished_in_the_percentiles_but_not_as_messages) {
+  options settings;
+  settings.where = target::parse("127.0.0.1:80");
+  settings.mode = load_mode::open;
+
+  const auto report = nlohmann::json::parse(json_report(settings, overloaded()));
+
+  EXPECT_EQ(report["messages"], 4);
+  EXPECT_EQ(report["unfinished"], 6);
+  EXPECT_EQ(report["unsent"], 4);
+  EXPECT_EQ(report["latency_us"]["max"], 1000.0);
+  EXPECT_NEAR(report["latency_us"]["p50"].get<double>(), 500, 5);
 }
 
 TEST(LoadPattern, a_stream_goes_on_where_its_last_piece_ended) {

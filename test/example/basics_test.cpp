@@ -157,7 +157,8 @@ TEST_P(CooperativeTest, ends_both_waits_even_without_a_time_to_wait) {
 }
 
 TEST_P(CooperativeTest, refuses_a_wait_that_is_none) {
-  for (const char* wait : {"-1", "soon", "1.5", "3600001", "99999999999999999999", ""}) {
+  for (const char* wait :
+       {"-1", "soon", "1.5", "010", "0x10", "+1", "3600001", "99999999999999999999", ""}) {
     expect_refused({"--wait-ms", wait}, {"--wait-ms", wait, "3600000"});
   }
 }
@@ -234,7 +235,7 @@ TEST_P(DeterminismTest, ends_tasks_that_do_not_pause_in_the_order_of_their_start
 }
 
 TEST_P(DeterminismTest, refuses_a_pause_that_is_none) {
-  for (const char* pause : {"-1", "long", "0.5", "3600001", ""}) {
+  for (const char* pause : {"-1", "long", "0.5", "010", "0x10", "+1", "3600001", ""}) {
     expect_refused({"--max-pause-ms", pause}, {"--max-pause-ms", pause, "3600000"});
   }
 }

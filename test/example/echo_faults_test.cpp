@@ -11,13 +11,6 @@ using EchoFaultsTest = RunningEchoServer;
 INSTANTIATE_TEST_SUITE_P(Servers, EchoFaultsTest, testing::ValuesIn(echo_server_names()),
                          test_name);
 
-// Closes so that the other end gets a reset instead of an end of file.
-void reset(unique_fd& peer) {
-  const linger at_once{1, 0};
-  ::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  peer.reset();
-}
-
 void send_out_of_band(const unique_fd& peer, char byte) {
   ASSERT_EQ(::send(peer.get(), &byte, 1, MSG_OOB | MSG_NOSIGNAL), 1);
 }

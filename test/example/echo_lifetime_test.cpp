@@ -35,6 +35,14 @@ TEST_P(EchoArgumentsTest, refuses_a_port_that_is_none) {
   }
 }
 
+// As C reads them, these would be 8, 80 and 80.
+TEST_P(EchoArgumentsTest, refuses_numbers_that_are_not_plain_decimal) {
+  for (const char* number : {"010", "0x50", "+80", " 80", "8e1"}) {
+    expect_refused(process::run(command({"--port", number})), {"--port", number, "65535"});
+    expect_refused(process::run(command({"--workers", number})), {"--workers", number, "1024"});
+  }
+}
+
 TEST_P(EchoArgumentsTest, refuses_an_address_that_is_none) {
   for (const char* host : {"256.0.0.1", "nowhere", "::g"}) {
     expect_refused(process::run(command({"--host", host})), {"--host", host, "IPv4"});
@@ -137,6 +145,26 @@ TEST_P(EchoLifetimeTest, finishes_a_connection_in_flight_but_accepts_no_other) {
   peer.reset();
 
   EXPECT_EQ(server.wait(), 0);
+}
+
+// All workers stop to accept at once; none waits for the connections of another.
+TEST_P(EchoLifetimeTest, finishes_the_connections_in_flight_of_all_workers_together) {
+  process several{command({"--port", "0", "--workers", "3"})};
+  const std::uint16_t shared = several.wait_for_port();
+  std::vector<unique_fd> peers;
+  for (int i = 0; i < 30; ++i) {
+    peers.push_back(connect_tcp(shared));
+    send_all(peers.back(), "x");
+    ASSERT_EQ(recv_all(peers.back(), 1), "x");
+  }
+
+  several.signal(SIGTERM);
+  ASSERT_TRUE(wait_until_refused(shared));
+  for (const unique_fd& peer : peers) send_all(peer, "late");
+  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 4), "late");
+  peers.clear();
+
+  EXPECT_EQ(several.wait(), 0);
 }
 
 TEST_P(EchoLifetimeTest, ends_even_if_a_connection_stays_open) {

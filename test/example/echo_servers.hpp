@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <sstream>
 #include <string>
+#include <sys/socket.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -41,6 +42,13 @@ inline std::string counted_text(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i % 251);
   return text;
+}
+
+/// Closes so that the other end gets a reset instead of an end of file.
+inline void reset(unique_fd& peer) {
+  const linger at_once{1, 0};
+  ::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  peer.reset();
 }
 
 /// A server named by the parameter, and connections to it.

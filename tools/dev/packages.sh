@@ -17,6 +17,8 @@ declare -A package_probe=(
 packages_of() {
   # Programs and benches; CMake asks for Google Benchmark even if only the comparison is built.
   local build="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libbenchmark-dev"
+  # weft's own context switch is for x86-64 alone; elsewhere each build takes that of Boost.
+  [[ $(uname -m) == x86_64 ]] || build+=" libboost-context1.81-dev"
   local test="$build pkg-config libgtest-dev libgmock-dev socat"
   local boost="libboost-context1.81-dev"
   local clang="clang-16 libclang-rt-16-dev"

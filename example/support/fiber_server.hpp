@@ -1,0 +1,29 @@
+// What the servers on fibers share: the address, the workers, the orderly end, and what is said
+// when one of them fails.
+//
+// Threads: for main() alone.
+#pragma once
+
+#include <functional>
+
+#include <weft/net.hpp>
+
+#include "server_options.hpp"
+
+namespace example {
+
+/// Serves the connections of one listener until its fiber is cancelled, as weft::net::serve does.
+/// Called on each of the workers, at the same time.
+using serve_function = std::function<void(weft::net::listener&)>;
+
+/// Listens as `options` say, prints `listening on HOST:PORT`, and serves on as many threads as they
+/// ask for. Each has a listener of its own on the same port, over which the kernel spreads the
+/// connections.
+///
+/// Waits until SIGINT or SIGTERM, and then for the connections in flight; or until a worker fails,
+/// which ends all of them. Returns the code to exit with: a failure, after one line on stderr that
+/// names the limit if one was met.
+int run_fiber_server(const char* program, const server_options& options,
+                     const serve_function& serve);
+
+}  // namespace example

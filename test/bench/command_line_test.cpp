@@ -1,0 +1,95 @@
+// The command line of all programs: which numbers are taken, and what is said of bad arguments.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <weft/tools/command_line.hpp>
+
+namespace {
+
+using weft::tools::number_between;
+
+// A program with some options, as it is called with arguments.
+struct CommandLine : testing::Test {
+  CommandLine() {
+    app.add_option("--port", port, "a port")->check(number_between(0, 65535, "a port"));
+    app.add_option("--seconds", seconds, "a time")
+        ->check(number_between(0.05, 3600.0, "a number of seconds"));
+    app.add_option("--seed", seed, "any number")
+        ->check(number_between(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(),
+                               "a whole number"));
+    app.add_option("--file", file, "a file")->check(weft::tools::not_empty("the name of a file"));
+    app.add_flag("--quiet", quiet, "say nothing");
+  }
+
+  std::optional<int> parse(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "program");
+    std::vector<char*> argv;
+    for (std::string& each : arguments) argv.push_back(each.data());
+    testing::internal::CaptureStderr();
+    const auto code = weft::tools::parse_arguments(app, static_cast<int>(argv.size()), argv.data());
+    said = testing::internal::GetCapturedStderr();
+    return code;
+  }
+
+  void expect_refused(const std::vector<std::string>& arguments, const std::string& part) {
+    EXPECT_EQ(parse(arguments), 2) << arguments.back();
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+    EXPECT_NE(said.find(part), std::string::npos) << said << "lacks: " << part;
+  }
+
+  CLI::App app{"Does nothing.", "program"};
+  int port = -1;
+  double seconds = -1;
+  std::uint64_t seed = 0;
+  std::optional<std::string> file;
+  bool quiet = false;
+  std::string said;
+};
+
+TEST_F(CommandLine, takes_numbers_as_people_write_them) {
+  EXPECT_EQ(parse({"--port", "80", "--seconds=1.5", "--seed", "18446744073709551615"}),
+            std::nullopt);
+
+  EXPECT_EQ(port, 80);
+  EXPECT_EQ(seconds, 1.5);
+  EXPECT_EQ(seed, std::numeric_limits<std::uint64_t>::max());
+}
+
+TEST_F(CommandLine, takes_both_ends_of_a_range) {
+  EXPECT_EQ(parse({"--port", "0", "--seconds", "0.05"}), std::nullopt);
+  EXPECT_EQ(port, 0);
+
+  EXPECT_EQ(parse({"--port", "65535", "--seconds", "3600"}), std::nullopt);
+  EXPECT_EQ(port, 65535);
+}
+
+TEST_F(CommandLine, refuses_every_number_that_is_not_plainly_decimal) {
+  for (const char* text : {"010", "00", "0x50", "0X50", "0b1", "+80", "-80", " 80", "80 ", "8 0",
+                           "80x", "1e3", "80.0", "", "\t80", "65536", "99999999999999999999"}) {
+    expect_refused({std::string("--port=") + text, "--quiet"}, "--port");
+    expect_refused({"--port", text}, "--port");
+  }
+  expect_refused({"--port", "010"}, "'010' is not accepted, expected a port from 0 to 65535 in "
+                                    "plain decimal (no leading zero, no sign)");
+  for (const char* text : {"nan", "inf", "-0.5", "+1", "01", "0x1p3", "1,5", "1.5s", "0.04"}) {
+    expect_refused({"--seconds", text}, "expected a number of seconds from 0.05 to 3600");
+  }
+}
+
+TEST_F(CommandLine, lists_the_flags_when_one_is_unknown) {
+  expect_refused({"--colour"}, "--colour; accepted are --help, --port, --seconds, --seed, --file, "
+                               "--quiet; see program --help");
+  expect_refused({"extra"}, "accepted are --help, --port");
+}
+
+TEST_F(CommandLine, refuses_an_empty_name) {
+  expect_refused({"--file", ""}, "'' is not accepted, expected the name of a file");
+}
+
+}  // namespace

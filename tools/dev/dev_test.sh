@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Shows that ./dev refuses what it does not understand with exit code 2 and one line that says what
+# is accepted, before it does anything; and that each command asks for the packages of its machine.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+dev=$here/../../dev
+bad=0
+
+# refuses WORDS ARGUMENT...: the line that explains has the words.
+refuses() {
+  local words=$1 said code=0
+  shift
+  said=$("$dev" "$@" 2>&1) || code=$?
+  if [[ $code != 2 || $said != "dev: "*"$words"* || $said == *$'\n'* ]]; then
+    echo "dev $*: ended with $code and said: $said; expected 2 and one line with: $words"
+    bad=1
+  fi
+}
+
+# needs PACKAGE MACHINE SET: on such a machine the set has the package; `not` before, it has not.
+needs() {
+  local wanted=yes found=yes
+  [[ $1 != not ]] || { wanted=no && shift; }
+  # shellcheck source=tools/dev/packages.sh
+  (
+    # shellcheck disable=SC2317 # called by packages_of
+    uname() { echo "$machine"; }
+    machine=$2
+    source "$here/packages.sh"
+    [[ " $(packages_of "$3") " == *" $1 "* ]]
+  ) || found=no
+  if [[ $found != "$wanted" ]]; then
+    echo "packages of $3 on $2: $1 is among them: $found"
+    bad=1
+  fi
+}
+
+for arguments in '' help --help 'test --help'; do
+  # shellcheck disable=SC2086 # several words
+  [[ $("$dev" $arguments) == 'usage: ./dev COMMAND'* ]] || { echo "dev $arguments: no usage" && bad=1; }
+done
+refuses 'accepted: run, test' frobnicate
+refuses "unknown option '--'; accepted: --yes" test --
+refuses "unknown option '--smoke yes'; accepted: --smoke" bench '--smoke yes'
+refuses "unknown option '--fast'; accepted: --smoke" bench --fast
+refuses "unknown option '-x'; accepted: --yes" test -x
+refuses "unknown preset 'debug release'; accepted: debug release" test 'debug release'
+refuses "unknown preset 'rel'; accepted: debug release" test rel
+refuses "one preset at a time, and 'tsan' is one; the second argument is a regex" test asan tsan
+refuses "unexpected argument 'more'" test release Echo more
+refuses "unexpected argument 'extra'" help extra
+refuses "unexpected argument 'extra'" --help extra
+for set in run bench test debug release clang; do
+  needs not libboost-context1.81-dev x86_64 "$set"
+  needs libboost-context1.81-dev aarch64 "$set"
+done
+needs libboost-context1.81-dev x86_64 fcontext
+exit "$bad"
