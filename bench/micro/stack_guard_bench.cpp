@@ -40,7 +40,7 @@ void first_use_of_a_stack(benchmark::State& state, weft::stack_guard guard) {
       for (auto& each : parked) each.join();
     });
   }
-  const auto total = static_cast<double>(state.iterations() * fibers);
+  const auto total = static_cast<double>(state.iterations()) * fibers;
   state.counters["per_fiber"] =
       benchmark::Counter(total, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   state.counters["mappings_per_fiber"] = mapped / fibers;

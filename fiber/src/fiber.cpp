@@ -143,19 +143,30 @@ void any_fiber::end(control_block* block) noexcept {
   detail::release_reference(*block);
 }
 
+namespace {
+
+// The handle may stand for another fiber afterwards, or for none.
+void join_another(control_block& block, std::error_code& ec) {
+  const bool on_worker = detail::on_worker();
+  bool cancelled = on_worker && detail::refuse_if_cancelled();
+  if (!cancelled && block.status == detail::fiber_status::done) {
+    if (on_worker) detail::spend_budget();
+  } else if (!cancelled) {
+    cancelled = detail::wait(block.joiners) == detail::wake_reason::cancelled;
+  }
+  if (cancelled) ec = errc::cancelled;
+}
+
+}  // namespace
+
 void any_fiber::join(std::error_code& ec) {
   ec.clear();
   if (block_ == nullptr) {
     ec = std::make_error_code(std::errc::invalid_argument);
   } else if (this_fiber::get_id() == block_->id) {
     ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
-  } else if (detail::on_worker() && detail::refuse_if_cancelled()) {
-    ec = errc::cancelled;
-  } else if (done()) {
-    if (detail::on_worker()) detail::spend_budget();
-  } else if (detail::wait(block_->joiners) == detail::wake_reason::cancelled) {
-    // The handle may stand for another fiber by now, or for none.
-    ec = errc::cancelled;
+  } else {
+    join_another(*block_, ec);
   }
 }
 

@@ -17,7 +17,10 @@ using weft::detail::fiber_status;
 
 class BlockSlab : public weft::test::runtime_test {
 protected:
-  ~BlockSlab() override { slab_->abandon(); }
+  void TearDown() override {
+    slab_->abandon();
+    runtime_test::TearDown();
+  }
 
   static std::vector<control_block*> allocate(block_slab& slab, std::size_t count) {
     std::vector<control_block*> blocks;

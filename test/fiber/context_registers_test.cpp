@@ -90,7 +90,7 @@ TEST_F(ContextRegisters, live_values_survive_a_switch_many_calls_deep) {
     yield();
   }
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < local.size(); ++i) sum += local[i];
+  for (const auto each : local) sum += each;
   return sum;
 }
 

@@ -30,7 +30,7 @@ protected:
     bool done = false;
     std::size_t turns = 0;
     auto other = spawn([&] {
-      while (!done) {
+      while (!done) {  // NOLINT(bugprone-infinite-loop): ended from outside
         ++turns;
         one_turn();
       }

@@ -10,8 +10,8 @@ namespace weft {
 class any_duration {
 public:
   template <class Rep, class Period>
-  constexpr any_duration(
-      std::chrono::duration<Rep, Period> length) noexcept  // NOLINT(*-explicit-*)
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  constexpr any_duration(std::chrono::duration<Rep, Period> length) noexcept
       : nanoseconds_(saturate(length)) {}
 
   constexpr std::chrono::nanoseconds nanoseconds() const noexcept { return nanoseconds_; }
