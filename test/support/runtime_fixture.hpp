@@ -18,24 +18,9 @@
 
 #include <weft/fiber.hpp>
 
-#if defined(__has_feature)
-#define WEFT_TEST_HAS_FEATURE(name) __has_feature(name)
-#else
-#define WEFT_TEST_HAS_FEATURE(name) 0
-#endif
+#include "support/sanitizers.hpp"
 
 namespace weft::test {
-
-#if defined(__SANITIZE_ADDRESS__) || WEFT_TEST_HAS_FEATURE(address_sanitizer)
-inline constexpr bool under_asan = true;
-#else
-inline constexpr bool under_asan = false;
-#endif
-#if defined(__SANITIZE_THREAD__) || WEFT_TEST_HAS_FEATURE(thread_sanitizer)
-inline constexpr bool under_tsan = true;
-#else
-inline constexpr bool under_tsan = false;
-#endif
 
 /// More fibers than guard pages made of mappings would allow; under a sanitizer as many as it can
 /// bear (libtsan dies at 8,128, and AddressSanitizer has shadow memory for each stack).
