@@ -35,6 +35,7 @@ block_slab::~block_slab() {
 }
 
 control_block* block_slab::allocate() noexcept {
+  const std::lock_guard hold{lock_};
   block_chunk* const chunk = with_room_.empty() ? grow() : with_room_.back();
   if (chunk == nullptr) return nullptr;
   control_block* block = chunk->free;
@@ -42,12 +43,12 @@ control_block* block_slab::allocate() noexcept {
     chunk->free = std::exchange(block->next_ready, nullptr);
   } else {
     block = ::new (chunk->space + chunk->constructed * sizeof(control_block)) control_block;
-    block->wait.owner = block;
+    block->wait.resume = &resume_fiber;
     block->home = chunk;
     ++chunk->constructed;
   }
   if (++chunk->used == block_chunk::capacity) with_room_.pop_back();
-  block->status = fiber_status::reserved;
+  block->status.store(fiber_status::reserved, std::memory_order_relaxed);
   ++in_use_;
   return block;
 }
@@ -56,14 +57,25 @@ void block_slab::free(control_block& block) noexcept { block.home->slab.take_bac
 
 void block_slab::take_back(control_block& block) noexcept {
   block.exceptions = {};
-  block.status = fiber_status::free;
-  block.cancel_requested = false;
+  block.status.store(fiber_status::free, std::memory_order_relaxed);
+  block.cancel_requested.store(false, std::memory_order_relaxed);
+  block.judgement = verdict::none;
   block.detached = false;
   block.refusals = 0;
   block.owner = nullptr;
   block.task = nullptr;
   block.group = nullptr;
-  block.name.clear();
+  block.name.reset();
+  bool was_last = false;
+  {
+    const std::lock_guard hold{lock_};
+    was_last = put_back(block);
+  }
+  if (was_last) delete this;
+}
+
+// Returns whether the slab goes with it.
+bool block_slab::put_back(control_block& block) noexcept {
   block_chunk& chunk = *block.home;
   block.next_ready = std::exchange(chunk.free, &block);
   --in_use_;
@@ -72,12 +84,17 @@ void block_slab::take_back(control_block& block) noexcept {
   } else if (chunk.used == 0 && with_room_.size() > 1) {
     drop(chunk);
   }
-  if (abandoned_ && in_use_ == 0) delete this;
+  return abandoned_ && in_use_ == 0;
 }
 
 void block_slab::abandon() noexcept {
-  abandoned_ = true;
-  if (in_use_ == 0) delete this;
+  bool was_last = false;
+  {
+    const std::lock_guard hold{lock_};
+    abandoned_ = true;
+    was_last = in_use_ == 0;
+  }
+  if (was_last) delete this;
 }
 
 block_chunk* block_slab::grow() noexcept {

@@ -2,13 +2,16 @@
 // alone.
 //
 // Lives as long as one block of it is in use, for a handle may outlive its runtime.
-// Threads: the worker only.
+// Threads: any; the slab has a lock.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <new>
 #include <vector>
+
+#include <weft/fiber/detail/spin_lock.hpp>
 
 #include "control_block.hpp"
 
@@ -37,7 +40,7 @@ public:
 
   std::size_t chunks() const noexcept { return chunks_.size(); }
 
-  // Calls visit(block) for every block in use.
+  // Calls visit(block) for every block in use; it must not allocate or free one.
   template <class Visit>
   void for_each(Visit&& visit);
 
@@ -46,8 +49,10 @@ private:
   ~block_slab();
   block_chunk* grow() noexcept;
   void take_back(control_block& block) noexcept;
+  bool put_back(control_block& block) noexcept;
   void drop(block_chunk& empty) noexcept;
 
+  spin_lock lock_;
   std::vector<block_chunk*> chunks_;
   std::vector<block_chunk*> with_room_;  // used last at the back
   std::size_t in_use_ = 0;
@@ -76,9 +81,12 @@ struct block_chunk {
 
 template <class Visit>
 void block_slab::for_each(Visit&& visit) {
+  const std::lock_guard hold{lock_};
   for (block_chunk* const chunk : chunks_) {
     for (std::size_t i = 0; i < chunk->constructed; ++i) {
-      if (chunk->at(i).status != fiber_status::free) visit(chunk->at(i));
+      if (chunk->at(i).status.load(std::memory_order_relaxed) != fiber_status::free) {
+        visit(chunk->at(i));
+      }
     }
   }
 }

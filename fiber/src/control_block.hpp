@@ -2,15 +2,18 @@
 //
 // Control blocks live in a slab, not on the stacks: waking and choosing fibers then touches no page
 // of theirs. The first cache line is what every switch and wake-up needs.
-// Threads: the worker only.
+// Threads: the worker that owns it, but for what is atomic, `joiners`, and what inboxes link.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 
+#include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/task.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/fiber.hpp>
@@ -26,10 +29,30 @@ class scheduler;
 class fiber_group;
 struct block_chunk;
 
-enum class fiber_status : std::uint8_t { free, reserved, unstarted, started, done };
+enum class fiber_status : std::uint8_t {
+  free,
+  reserved,
+  arriving,  // spawned by another thread, on its way through the inbox of its worker
+  unstarted,
+  started,
+  done,
+};
 
 // What fills the last cache line.
-inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 80 : 176;
+inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 64 : 160;
+
+// The name of a fiber, null if it has none. (std::unique_ptr has no standard layout.)
+struct fiber_name {
+  char* text = nullptr;
+
+  fiber_name() noexcept = default;
+  fiber_name(const fiber_name&) = delete;
+  fiber_name& operator=(const fiber_name&) = delete;
+
+  ~fiber_name() { reset(); }
+
+  void reset() noexcept { delete[] std::exchange(text, nullptr); }
+};
 
 struct alignas(64) control_block {
   machine_context context;
@@ -39,40 +62,72 @@ struct alignas(64) control_block {
 
   timer_node timer;
   stack* bound_stack = nullptr;  // null before the first run and after the end, and for main
-  fiber_status status = fiber_status::free;
+  // Written by the worker, `done` with `join_lock` held: whoever reads that sees the outcome.
+  atomic<fiber_status> status{fiber_status::free};
   std::uint8_t size_class = 0;
-  bool cancel_requested = false;
+  std::uint8_t heap_task_alignment_log2 = 0;  // 0: the task is in task_space
+  // Set once, by any thread; the worker sees it at the latest when the check comes by its inbox.
+  atomic<bool> cancel_requested{false};
   // Whether request_cancel() may end the wait under way.
   bool wait_is_cancellable = false;
-  std::uint16_t refusals = 0;    // cancellation points that failed in a row
-  std::uint16_t references = 0;  // the handle, and the fiber itself until it has ended
+  // Whether it is on its way through `next_check`. The exchange of who sets it pairs with that of
+  // the worker, which clears it before it checks.
+  atomic<bool> check_posted{false};
+  bool detached = false;
+  spin_lock join_lock;  // guards `joiners`
+  // What every cancellation point of the fiber finds; kept up to date by judge().
+  verdict judgement = verdict::none;
+  std::uint16_t refusals = 0;  // cancellation points that failed in a row
+  // The handle, the fiber itself until it has ended, and a check on its way. Whoever gives up the
+  // last one sees what the others did: all are decrements that acquire and release.
+  atomic<std::uint32_t> references{0};
 
   scheduler* owner = nullptr;
   task_base* task = nullptr;
-  std::uint32_t heap_task_alignment = 0;  // 0: the task is in task_space
-  bool detached = false;
-  wait_queue joiners;
+  wait_list joiners;
+  control_block* next_check = nullptr;
+  scope_state* innermost_scope = nullptr;
   fiber_group* group = nullptr;
   control_block* group_next = nullptr;
   control_block* group_previous = nullptr;
   fiber_id id{};
   std::source_location location;
-  std::string name;
+  fiber_name name;
 
   block_chunk* home = nullptr;
   alignas(16) std::byte task_space[inline_task_size];
 
   std::string display_name() const;
 
-  // The block whose timer this is.
+  // False when there is no memory for it.
+  bool give_name(std::string_view given) noexcept;
+  // Looks at its scopes and at cancel_requested. The worker only.
+  void judge() noexcept;
+  // Makes it `done` and wakes the joiners.
+  void announce_end() noexcept;
+
+  bool has_status(fiber_status which) const noexcept {
+    return status.load(std::memory_order_relaxed) == which;
+  }
+
+  // The block whose timer, or whose waiter, this is.
   static control_block& of(timer_node& node) noexcept;
+  static control_block& of(waiter& entry) noexcept;
 };
+
+// How the waiter of a fiber makes it ready: on its own worker, from whatever thread.
+void resume_fiber(waiter& claimed) noexcept;
 
 static_assert(std::is_standard_layout_v<control_block>);
 
 inline control_block& control_block::of(timer_node& node) noexcept {
   return *reinterpret_cast<control_block*>(reinterpret_cast<std::byte*>(&node) -
                                            offsetof(control_block, timer));
+}
+
+inline control_block& control_block::of(waiter& entry) noexcept {
+  return *reinterpret_cast<control_block*>(reinterpret_cast<std::byte*>(&entry) -
+                                           offsetof(control_block, wait));
 }
 
 #ifdef WEFT_CONTEXT_NATIVE

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cxxabi.h>
+#include <mutex>
 #include <new>
 #include <system_error>
 #include <typeinfo>
@@ -14,6 +16,7 @@
 
 #include "control_block.hpp"
 #include "scheduler.hpp"
+#include "worker_group.hpp"
 
 namespace weft {
 namespace detail {
@@ -42,16 +45,13 @@ std::string describe(const std::exception_ptr& failure) {
 void report_unseen_failure(const control_block& block) {
   const task_base& task = *block.task;
   if (!task.failure || task.retrieved) return;
-  if (block.cancel_requested && is_cancellation(task.failure)) return;
+  if (block.cancel_requested.load(std::memory_order_relaxed) && is_cancellation(task.failure))
+    return;
   diagnose("fiber \"" + block.display_name() +
            "\" ended by an exception that was never retrieved: " + describe(task.failure));
 }
 
 }  // namespace
-
-std::string control_block::display_name() const {
-  return name.empty() ? "fiber " + std::to_string(static_cast<std::uint64_t>(id)) : name;
-}
 
 bool is_cancellation(const std::exception_ptr& failure) noexcept {
   try {
@@ -71,31 +71,58 @@ void drop_task(control_block& block) noexcept {
   free_task_storage(block, place);
 }
 
+void add_reference(control_block& block) noexcept {
+  if (__libc_single_threaded != 0) {
+    block.references.store(block.references.load(std::memory_order_relaxed) + 1,
+                           std::memory_order_relaxed);
+  } else {
+    block.references.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
 void release_reference(control_block& block) noexcept {
-  if (--block.references != 0) return;
+  if (__libc_single_threaded != 0) {
+    const auto left = block.references.load(std::memory_order_relaxed) - 1;
+    block.references.store(left, std::memory_order_relaxed);
+    if (left != 0) return;
+  } else if (block.references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
   if (block.task != nullptr) drop_task(block);
   block_slab::free(block);
 }
 
-control_block* reserve_fiber(const spawn_options& options, fiber_group* group,
+scheduler* worker_at(std::size_t index) {
+  worker_group& workers = require_scheduler().siblings();
+  if (index < workers.size()) return &workers.at(index);
+  throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                          "weft::spawn_on: there is no worker " + std::to_string(index) +
+                              "; the runtime has " + std::to_string(workers.size()) +
+                              ", counted from 0");
+}
+
+scheduler* least_loaded_worker() { return &require_scheduler().siblings().least_loaded(); }
+
+control_block* reserve_fiber(const spawn_options& options, const spawn_place& place,
                              std::error_code& ec) {
-  return require_scheduler().reserve(options, group, ec);
+  scheduler& worker = place.worker != nullptr ? *place.worker : require_scheduler();
+  return worker.reserve(options, place.group, ec);
 }
 
 void* task_storage(control_block& block, std::size_t size, std::size_t alignment,
                    std::error_code& ec) noexcept {
-  block.heap_task_alignment = 0;
+  block.heap_task_alignment_log2 = 0;
   if (size <= inline_task_size && alignment <= 16) return block.task_space;
-  const std::align_val_t aligned{std::max<std::size_t>(alignment, 16)};
-  void* const place = ::operator new(size, aligned, std::nothrow);
+  const std::size_t aligned = std::max<std::size_t>(alignment, 16);
+  void* const place = ::operator new(size, std::align_val_t{aligned}, std::nothrow);
   if (place == nullptr) ec = std::make_error_code(std::errc::not_enough_memory);
-  block.heap_task_alignment = static_cast<std::uint32_t>(std::max<std::size_t>(alignment, 16));
+  block.heap_task_alignment_log2 = static_cast<std::uint8_t>(std::countr_zero(aligned));
   return place;
 }
 
 void free_task_storage(control_block& block, void* place) noexcept {
-  if (block.heap_task_alignment == 0) return;
-  ::operator delete(place, std::align_val_t{block.heap_task_alignment});
+  if (block.heap_task_alignment_log2 == 0) return;
+  ::operator delete(place, std::align_val_t{std::size_t{1} << block.heap_task_alignment_log2});
 }
 
 void start_fiber(control_block& block, task_base& task) noexcept {
@@ -113,6 +140,7 @@ void throw_spawn_error(std::error_code ec) {
   if (ec == std::errc::invalid_argument) {
     throw std::system_error(ec, "weft::spawn: a stack may have at most 1 GiB");
   }
+  if (ec == errc::closed) throw std::system_error(ec, "weft::spawn: the runtime is ending");
   throw std::system_error(ec, std::string("weft::spawn: no memory for another fiber") +
                                   how_to_get_stacks);
 }
@@ -131,14 +159,42 @@ any_fiber& any_fiber::operator=(any_fiber&& other) noexcept {
 
 any_fiber::~any_fiber() { end(std::exchange(block_, nullptr)); }
 
+namespace {
+
+bool is_done(const control_block& block) noexcept {
+  // Pairs with the store in announce_end(): what came of the fiber is seen.
+  return block.status.load(std::memory_order_acquire) == detail::fiber_status::done;
+}
+
+// Returns `ready`, or why the caller gave up. Holds a reference: the handle may go meanwhile.
+detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode) {
+  block.join_lock.lock();
+  if (is_done(block)) {
+    block.join_lock.unlock();
+    return detail::wake_reason::ready;
+  }
+  detail::add_reference(block);
+  const auto reason = detail::wait(block.joiners, block.join_lock, detail::no_deadline, mode);
+  detail::release_reference(block);
+  return reason;
+}
+
+// With the lock, under which a fiber ends: its worker is there as long as it is held.
+void cancel(control_block& block) noexcept {
+  const std::lock_guard hold{block.join_lock};
+  if (!is_done(block)) block.owner->cancel(block);
+}
+
+}  // namespace
+
 void any_fiber::end(control_block* block) noexcept {
   if (block == nullptr) return;
-  if (block->status != detail::fiber_status::done) {
-    block->owner->cancel(*block);
-    if (detail::require_scheduler().current().id == block->id) {
+  if (!is_done(*block)) {
+    cancel(*block);
+    if (this_fiber::get_id() == block->id) {
       detail::misuse("a fiber destroyed its own handle, which would wait for itself");
     }
-    detail::wait(block->joiners, detail::no_deadline, detail::cancellation::ignored);
+    wait_for_end(*block, detail::cancellation::ignored);
   }
   detail::release_reference(*block);
 }
@@ -147,14 +203,12 @@ namespace {
 
 // The handle may stand for another fiber afterwards, or for none.
 void join_another(control_block& block, std::error_code& ec) {
-  const bool on_worker = detail::on_worker();
-  bool cancelled = on_worker && detail::refuse_if_cancelled();
-  if (!cancelled && block.status == detail::fiber_status::done) {
-    if (on_worker) detail::spend_budget();
-  } else if (!cancelled) {
-    cancelled = detail::wait(block.joiners) == detail::wake_reason::cancelled;
+  if (detail::refuse_if_cancelled(ec)) return;
+  if (is_done(block)) {
+    detail::spend_budget();
+  } else {
+    ec = detail::error_of(wait_for_end(block, detail::cancellation::honoured));
   }
-  if (cancelled) ec = errc::cancelled;
 }
 
 }  // namespace
@@ -185,12 +239,10 @@ void any_fiber::detach() noexcept {
 }
 
 void any_fiber::request_cancel() noexcept {
-  if (block_ != nullptr && !done()) block_->owner->cancel(*block_);
+  if (block_ != nullptr && !done()) cancel(*block_);
 }
 
-bool any_fiber::done() const noexcept {
-  return block_ == nullptr || block_->status == detail::fiber_status::done;
-}
+bool any_fiber::done() const noexcept { return block_ == nullptr || is_done(*block_); }
 
 fiber_id any_fiber::get_id() const noexcept { return block_ != nullptr ? block_->id : fiber_id{}; }
 

@@ -5,31 +5,41 @@
 
 #include "scheduler.hpp"
 #include "stack_memory.hpp"
+#include "worker_group.hpp"
 
 namespace weft {
+namespace {
+
+void require(bool condition, std::errc code, const char* what) {
+  if (!condition) throw std::system_error(std::make_error_code(code), what);
+}
+
+}  // namespace
 
 struct runtime::state {
-  explicit state(const runtime_options& options) : worker(options) {}
+  explicit state(const runtime_options& options) : workers(options) {}
 
-  detail::scheduler worker;
+  detail::worker_group workers;
 };
 
 runtime::runtime(runtime_options options) {
-  if (!detail::stack_pool::class_of(options.stack_size)) {
-    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                            "weft::runtime: a stack may have at most 1 GiB");
-  }
-  if (::sysconf(_SC_PAGESIZE) != detail::page_size) {
-    throw std::system_error(std::make_error_code(std::errc::not_supported),
-                            "weft::runtime: this kernel's pages are not of 4 KiB");
-  }
+  require(detail::stack_pool::class_of(options.stack_size).has_value(), std::errc::invalid_argument,
+          "weft::runtime: a stack may have at most 1 GiB");
+  require(options.workers >= 1 && options.workers <= 1024, std::errc::invalid_argument,
+          "weft::runtime: there may be 1 to 1,024 workers");
+  require(::sysconf(_SC_PAGESIZE) == detail::page_size, std::errc::not_supported,
+          "weft::runtime: this kernel's pages are not of 4 KiB");
   state_ = std::make_unique<state>(options);
 }
 
 runtime::~runtime() = default;
 
-void runtime::request_stop() noexcept { state_->worker.request_stop(); }
+void runtime::request_stop() noexcept { state_->workers.at(0).request_stop(); }
 
-void runtime::run_main(detail::task_base& main_task) { state_->worker.run(main_task); }
+void runtime::run_main(detail::task_base& main_task) { state_->workers.run(main_task); }
+
+detail::scheduler* runtime::worker(std::size_t index) const noexcept {
+  return &state_->workers.at(index);
+}
 
 }  // namespace weft

@@ -1,16 +1,20 @@
 #include "scheduler.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <new>
 #include <pthread.h>
+#include <sched.h>
 #include <string>
 
 #include <weft/fiber/detail/fiber_group.hpp>
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/diagnostics.hpp>
+#include <weft/fiber/error.hpp>
 
 #include "sleeping_driver.hpp"
+#include "worker_group.hpp"
 
 // ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
 // fiber and never returns must not be counted, for the shadow state is used again with the stack.
@@ -25,6 +29,11 @@ namespace {
 
 thread_local scheduler* running_scheduler = nullptr;
 
+// Adds to what only the owner writes and others read.
+void add(atomic<std::size_t>& count, std::size_t difference) noexcept {
+  count.store(count.load(std::memory_order_relaxed) + difference, std::memory_order_relaxed);
+}
+
 // Ids of all runtimes. Relaxed: only the values need to differ.
 atomic<std::uint64_t> last_fiber_id{0};
 
@@ -32,35 +41,45 @@ fiber_id next_fiber_id() noexcept {
   return fiber_id{last_fiber_id.fetch_add(1, std::memory_order_relaxed) + 1};
 }
 
-bool give_name(control_block& block, std::string_view name) noexcept {
-  if (name.empty()) return true;
-  try {
-    block.name = name;
-    return true;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 scheduler* scheduler::running() noexcept { return running_scheduler; }
 
-scheduler::scheduler(const runtime_options& options)
-    : timers_(deadline_clock::now()), driver_(std::make_unique<sleeping_driver>()),
-      wakeable_(driver_.get()), stacks_(options.guard), blocks_(block_slab::create()),
-      default_stack_size_(options.stack_size) {
-  main_.wait.owner = &main_;
+scheduler::scheduler(const runtime_options& options, worker_group& siblings, unsigned index)
+    : timers_(deadline_clock::now()), scope_timers_(deadline_clock::now()),
+      driver_(std::make_unique<sleeping_driver>()), wakeable_(driver_.get()),
+      stacks_(options.guard), blocks_(block_slab::create()),
+      default_stack_size_(options.stack_size), siblings_(siblings), index_(index) {
+  main_.wait.resume = &resume_fiber;
+  main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab
   main_.owner = this;
-  main_.name = "main";
 }
 
-scheduler::~scheduler() { blocks_->abandon(); }
+scheduler::~scheduler() {
+  while (visitors_.load(std::memory_order_acquire) != 0) ::sched_yield();
+  drop_mail();
+  blocks_->abandon();
+}
 
 // ---- from spawn to the end -------------------------------------------------------------------
 
 control_block* scheduler::reserve(const spawn_options& options, fiber_group* group,
                                   std::error_code& ec) {
+  const bool remote = running_scheduler != this;
+  if (remote && !enter_remotely()) {
+    ec = errc::closed;
+    return nullptr;
+  }
+  control_block* const block = reserve_block(options, ec);
+  if (block == nullptr) {
+    if (remote) leave_remotely();
+    return nullptr;
+  }
+  if (group != nullptr) group->add(*block);
+  return block;
+}
+
+control_block* scheduler::reserve_block(const spawn_options& options, std::error_code& ec) {
   const auto size_class =
       stack_pool::class_of(options.stack_size != 0 ? options.stack_size : default_stack_size_);
   if (!size_class) {
@@ -69,7 +88,7 @@ control_block* scheduler::reserve(const spawn_options& options, fiber_group* gro
   }
   if (!stacks_.reserve(*size_class, ec)) return nullptr;
   control_block* const block = blocks_->allocate();
-  if (block == nullptr || !give_name(*block, options.name)) {
+  if (block == nullptr || !block->give_name(options.name)) {
     if (block != nullptr) block_slab::free(*block);
     stacks_.cancel_reservation(*size_class);
     ec = std::make_error_code(std::errc::not_enough_memory);
@@ -79,7 +98,6 @@ control_block* scheduler::reserve(const spawn_options& options, fiber_group* gro
   block->size_class = *size_class;
   block->location = options.location;
   block->id = next_fiber_id();
-  if (group != nullptr) group->add(*block);
   read_floating_point_control(block->context);
   ec.clear();
   return block;
@@ -87,10 +105,22 @@ control_block* scheduler::reserve(const spawn_options& options, fiber_group* gro
 
 void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
-  block.references = 2;
-  block.status = fiber_status::unstarted;
-  if (ending_) block.cancel_requested = true;
-  ++live_;
+  block.references.store(2, std::memory_order_relaxed);
+  if (running_scheduler == this) {
+    admit(block);
+  } else {
+    block.status.store(fiber_status::arriving, std::memory_order_relaxed);
+    make_ready_remotely(block);
+  }
+}
+
+void scheduler::admit(control_block& block) noexcept {
+  block.status.store(fiber_status::unstarted, std::memory_order_relaxed);
+  if (ending_) {
+    block.cancel_requested.store(true, std::memory_order_relaxed);
+    block.judge();
+  }
+  add(live_, 1);
   make_ready(block);
 }
 
@@ -98,6 +128,7 @@ void scheduler::abandon(control_block& block) noexcept {
   stacks_.cancel_reservation(block.size_class);
   if (block.group != nullptr) block.group->remove(block);
   block_slab::free(block);
+  if (running_scheduler != this) leave_remotely();
 }
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
@@ -113,10 +144,10 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_fibers() {
     run_task(self);
     finish(self);  // the block may be gone now
     control_block& next = pick_next();
-    if (next.status == fiber_status::unstarted && next.size_class == mine.size_class) {
+    if (next.has_status(fiber_status::unstarted) && next.size_class == mine.size_class) {
       stacks_.cancel_reservation(next.size_class);
       next.bound_stack = &mine;
-      next.status = fiber_status::started;
+      next.status.store(fiber_status::started, std::memory_order_relaxed);
       current_ = &next;
       budget_ = budget_a_run;
       continue;
@@ -127,7 +158,7 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_fibers() {
 
 void scheduler::run_task(control_block& self) noexcept {
   load_floating_point_control(self.context);
-  if (self.cancel_requested) {
+  if (self.cancel_requested.load(std::memory_order_relaxed)) {
     self.task->abandon();
   } else {
     self.task->run();
@@ -136,12 +167,12 @@ void scheduler::run_task(control_block& self) noexcept {
 
 void scheduler::finish(control_block& self) noexcept {
   // Without a handle what is left of the task goes here, where it may still wait.
-  if (self.references == 1) drop_task(self);
-  self.status = fiber_status::done;
+  if (self.references.load(std::memory_order_acquire) == 1) drop_task(self);
   self.bound_stack = nullptr;
-  self.joiners.wake_all(wake_reason::ready);
+  self.announce_end();
   if (self.group != nullptr) self.group->remove(self);
-  if (--live_ == 0) ended_.wake_all(wake_reason::ready);
+  add(live_, -std::size_t{1});
+  if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
   current_ = nullptr;
   release_reference(self);
 }
@@ -151,7 +182,7 @@ void scheduler::finish(control_block& self) noexcept {
 void scheduler::bind_stack(control_block& block) noexcept {
   stack& bound = stacks_.take(block.size_class);
   block.bound_stack = &bound;
-  block.status = fiber_status::started;
+  block.status.store(fiber_status::started, std::memory_order_relaxed);
   bound.sanitizer.prepare(bound.base, bound.size);
   start_context(block.context, bound.top(), bound.size - bound.colour, &scheduler::fiber_entry);
 }
@@ -164,7 +195,7 @@ void scheduler::switch_to(control_block& next) noexcept {
   control_block& self = *current_;
   budget_ = budget_a_run;
   if (&next == &self) return;
-  if (next.status == fiber_status::unstarted) bind_stack(next);
+  if (next.has_status(fiber_status::unstarted)) bind_stack(next);
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
   self.exceptions = *exceptions_;
@@ -180,7 +211,7 @@ void scheduler::switch_to(control_block& next) noexcept {
 // it before the switch.
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& next) noexcept {
   // Bound first, or it could be given the stack that is still in use.
-  if (next.status == fiber_status::unstarted) bind_stack(next);
+  if (next.has_status(fiber_status::unstarted)) bind_stack(next);
   stacks_.release(mine);
   trim_later();
   *exceptions_ = next.exceptions;
@@ -212,6 +243,7 @@ wake_reason scheduler::park(cancellation mode) {
 }
 
 wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellation mode) {
+  if (deadline == no_deadline) return park(mode);
   control_block& self = *current_;
   timers_.arm(self.timer, deadline);
   const wake_reason reason = park(mode);
@@ -245,7 +277,7 @@ void scheduler::warm_next() const noexcept {
 }
 
 void scheduler::idle() {
-  while (ready_.empty()) poll(timers_.next_expiry());
+  while (ready_.empty()) poll(std::min(timers_.next_expiry(), scope_timers_.next_expiry()));
 }
 
 void scheduler::poll(deadline_clock::time_point deadline) {
@@ -253,9 +285,15 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   // wakes the driver that is polled here, or the request is seen.
   if (stop_requested_.load(std::memory_order_seq_cst)) obey_stop_request();
   const int saved_errno = *errno_;  // of the fiber that parks
+  if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
+  if (has_mail()) take_mail();
   if (!timers_.empty()) {
     timers_.expire(now(), [this](timer_node& node) { on_timer(node); });
+  }
+  if (!scope_timers_.empty()) {
+    scope_timers_.expire(
+        now(), [](timer_node& node) { cancel_scope_for(scope_state::of(node), verdict::expired); });
   }
   *errno_ = saved_errno;
 }
@@ -283,15 +321,9 @@ void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* 
 
 // ---- cancellation ------------------------------------------------------------------------------
 
-void scheduler::cancel(control_block& block) noexcept {
-  if (block.cancel_requested || block.status == fiber_status::done) return;
-  block.cancel_requested = true;
-  if (block.wait_is_cancellable) wake(block.wait, wake_reason::cancelled);
-}
-
 bool scheduler::refuse_if_cancelled() {
   control_block& self = *current_;
-  if (!self.cancel_requested) return false;
+  if (self.judgement == verdict::none) return false;
   // Once for a fiber: it stays above.
   if (self.refusals < 1'000 && ++self.refusals == 1'000) {
     diagnose("fiber \"" + self.display_name() +
@@ -329,19 +361,25 @@ void scheduler::adopt_thread() noexcept {
 }
 
 void scheduler::run(task_base& main_task) {
-  if (main_.status == fiber_status::started) misuse("runtime::run was called while it runs");
+  if (main_.has_status(fiber_status::started)) misuse("runtime::run was called while it runs");
   adopt_thread();
   main_.id = next_fiber_id();
-  main_.status = fiber_status::started;
-  main_.cancel_requested = false;
+  main_.give_name("main");  // without memory it is called by its id
+  main_.status.store(fiber_status::started, std::memory_order_relaxed);
+  main_.cancel_requested.store(false, std::memory_order_relaxed);
+  main_.judge();
   main_.refusals = 0;
   current_ = &main_;
   ending_ = false;
   obey_stop_request();
+  take_mail();  // what was posted before
   main_task.run();
+  siblings_.begin_to_end();
+  close_to_others();
   end_remaining_fibers();
+  siblings_.end_together();
   stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
-  main_.status = fiber_status::done;
+  main_.status.store(fiber_status::done, std::memory_order_relaxed);
   current_ = nullptr;
   running_scheduler = nullptr;
 }
@@ -349,33 +387,40 @@ void scheduler::run(task_base& main_task) {
 void scheduler::end_remaining_fibers() {
   ending_ = true;
   blocks_->for_each([this](control_block& block) {
-    if (block.status == fiber_status::unstarted || block.status == fiber_status::started) {
+    if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started)) {
       cancel(block);
     }
   });
   const auto deadline = now() + shutdown_patience;
-  while (live_ != 0) {
-    if (wait(ended_, deadline, cancellation::ignored) == wake_reason::timed_out && live_ != 0) {
-      die_of_stubborn_fibers();
-    }
+  auto reason = wake_reason::ready;
+  for (;;) {
+    ended_.lock.lock();
+    if (live_fibers() == 0 && !awaits_arrivals()) break;
+    if (reason == wake_reason::timed_out) die_of_stubborn_fibers();
+    reason = wait(ended_.list, ended_.lock, deadline, cancellation::ignored);
   }
+  ended_.lock.unlock();
 }
 
 void scheduler::die_of_stubborn_fibers() {
   std::string names;
   std::size_t listed = 0;
   blocks_->for_each([&](control_block& block) {
-    if (block.status == fiber_status::done || ++listed > 10) return;
+    if (block.has_status(fiber_status::done) || ++listed > 10) return;
     names += (names.empty() ? "\"" : ", \"") + block.display_name() + '"';
   });
-  if (live_ > 10) names += " and " + std::to_string(live_ - 10) + " more";
+  if (live_fibers() > 10) names += " and " + std::to_string(live_fibers() - 10) + " more";
   diagnose("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
            names);
   std::abort();
 }
 
 void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
-  require_scheduler().install_driver(std::move(replacement), kind);
+  if (running_scheduler == nullptr) {
+    misuse("an operation that waits for the system, such as a read of a socket, was called on a "
+           "thread that runs no fibers; call it inside weft::run()");
+  }
+  running_scheduler->install_driver(std::move(replacement), kind);
 }
 
 driver* installed_driver(const void* kind) noexcept {

@@ -3,7 +3,7 @@
 // A fiber that parks chooses the next one itself and switches to it: fiber to fiber is one switch.
 // When none is ready it polls the driver, on its own stack, until one is. A fiber that ends leaves
 // its stack to the next that has not started yet, if that is ready next.
-// Threads: the worker only, but for request_stop().
+// Threads: the worker only, but for what says otherwise.
 #pragma once
 
 #include <chrono>
@@ -19,15 +19,18 @@
 
 #include "block_slab.hpp"
 #include "control_block.hpp"
+#include "inbox.hpp"
 #include "ready_queue.hpp"
 #include "stack_pool.hpp"
 #include "timer_wheel.hpp"
 
 namespace weft::detail {
 
+class worker_group;
+
 class scheduler {
 public:
-  explicit scheduler(const runtime_options& options);
+  scheduler(const runtime_options& options, worker_group& siblings, unsigned index);
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
   ~scheduler();
@@ -40,11 +43,13 @@ public:
 
   const control_block* current_if_any() const noexcept { return current_; }
 
-  // Runs `main_task` as the main fiber, then ends what is left.
+  // Runs `main_task` as the main fiber, then ends what is left; returns when all workers have.
   void run(task_base& main_task);
   // Cancels the main fiber. From any thread and from a signal handler.
   void request_stop() noexcept;
 
+  // From any thread, `group` only on the worker. Errors: as weft::spawn(), and errc::closed on
+  // another thread once the fibers of the run are being ended.
   control_block* reserve(const spawn_options& options, fiber_group* group, std::error_code& ec);
   void start(control_block& block, task_base& task) noexcept;
   void abandon(control_block& block) noexcept;
@@ -54,13 +59,23 @@ public:
 
   void make_ready(control_block& block) noexcept { ready_.push(block); }
 
+  // The same from another thread.
+  void make_ready_remotely(control_block& block) noexcept;
+
   void yield() noexcept;
   // Parks the running fiber, whose waiter is armed, until a claim makes it ready.
   wake_reason park(cancellation mode);
-  // Arms the running fiber's timer around a park().
+  // Arms the running fiber's timer around a park(), if there is a deadline.
   wake_reason park_until(deadline_clock::time_point deadline, cancellation mode);
+  // From any thread, with a reference to the block.
   void cancel(control_block& block) noexcept;
+  // One of the scopes of the fiber was cancelled: ends its wait if that concerns it. From any
+  // thread, while the fiber has not ended.
+  void check(control_block& block) noexcept;
   bool refuse_if_cancelled();
+
+  // The deadlines of the scopes that fibers of this worker are in.
+  timer_wheel& scope_timers() noexcept { return scope_timers_; }
 
   void spend_budget() {
     if (--budget_ == 0) yield();
@@ -76,7 +91,16 @@ public:
 
   deadline_clock::time_point now() const noexcept { return deadline_clock::now(); }
 
-  std::size_t live_fibers() const noexcept { return live_; }
+  // Fibers that have been spawned and have not ended, but for main. From any thread.
+  std::size_t live_fibers() const noexcept { return live_.load(std::memory_order_relaxed); }
+
+  // From now on other threads may spawn fibers here, or no longer. Any thread.
+  void open_to_others() noexcept;
+  void close_to_others() noexcept;
+
+  unsigned index() const noexcept { return index_; }
+
+  worker_group& siblings() const noexcept { return siblings_; }
 
   stack_pool& stacks() noexcept { return stacks_; }
 
@@ -95,6 +119,16 @@ private:
   void on_timer(timer_node& node) noexcept;
   void trim_later() noexcept;
   void obey_stop_request() noexcept;
+  bool has_mail() const noexcept;
+  void take_mail() noexcept;
+  void receive(control_block& block) noexcept;
+  void check_cancellation(control_block& block) noexcept;
+  void drop_mail() noexcept;
+  bool enter_remotely() noexcept;
+  void leave_remotely() noexcept;
+  bool awaits_arrivals() noexcept;
+  void admit(control_block& block) noexcept;
+  control_block* reserve_block(const spawn_options& options, std::error_code& ec);
 
   void switch_to(control_block& next) noexcept;
   [[noreturn]] void leave_for(stack& mine, control_block& next) noexcept;
@@ -116,6 +150,7 @@ private:
   exception_globals* exceptions_ = nullptr;  // of the thread
   int* errno_ = nullptr;                     // of the thread
   timer_wheel timers_;
+  timer_wheel scope_timers_;
 
   std::unique_ptr<driver> driver_;
   const void* driver_kind_ = nullptr;
@@ -132,10 +167,24 @@ private:
   machine_context left_for_good_;  // where a fiber that has ended saves what nobody restores
   timer_node trim_timer_;
   const std::size_t default_stack_size_;
-  std::size_t live_ = 0;  // fibers spawned and not ended, but for main
+  // Written by the worker. Relaxed: others only compare loads.
+  atomic<std::size_t> live_{0};
   bool ending_ = false;
   wait_queue ended_;  // main, while it waits for live_ to become 0
+
+  worker_group& siblings_;
+  const unsigned index_;
+  inbox<control_block, &control_block::next_ready> woken_;
+  inbox<control_block, &control_block::next_check> checks_;
+  // Threads between a push to an inbox and the end of the wake() after it, during which this must
+  // not be destroyed. The decrement pairs with the load in the destructor.
+  atomic<std::uint32_t> visitors_{0};
+  spin_lock door_;  // guards the next two
+  bool open_to_others_ = true;
+  std::size_t arriving_ = 0;  // reserved by other threads, not yet received
 };
+
+void add_reference(control_block& block) noexcept;
 
 // Gives up one of the references to a block; the last one destroys the task, whose failure is then
 // reported if nobody has seen it.

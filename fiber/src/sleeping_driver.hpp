@@ -18,8 +18,12 @@ public:
   void after_fork() override {}
 
 private:
-  // The futex word: 1 from wake() until the poll() that it ends takes it back.
-  atomic<std::uint32_t> woken_{0};
+  const std::uint32_t* word() const noexcept {
+    return reinterpret_cast<const std::uint32_t*>(&state_);
+  }
+
+  // The futex word: awake, asleep in poll(), or woken, until the poll() that wake() ends returns.
+  atomic<std::uint32_t> state_{0};
 };
 
 }  // namespace weft::detail

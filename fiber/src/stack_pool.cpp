@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <mutex>
 
 #include "stack_memory.hpp"
 
@@ -35,6 +36,7 @@ std::optional<std::uint8_t> stack_pool::class_of(std::size_t size) noexcept {
 }
 
 bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
+  const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[size_class];
   if (pool.warm.size() + pool.cold.size() <= pool.reserved) {
     stack* const created = create(size_class, ec);
@@ -46,10 +48,12 @@ bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
 }
 
 void stack_pool::cancel_reservation(std::uint8_t size_class) noexcept {
+  const std::lock_guard hold{lock_};
   --classes_[size_class].reserved;
 }
 
 stack& stack_pool::take(std::uint8_t size_class) noexcept {
+  const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[size_class];
   --pool.reserved;
   ++in_use_;
@@ -61,6 +65,7 @@ stack& stack_pool::take(std::uint8_t size_class) noexcept {
 }
 
 void stack_pool::release(stack& returned) noexcept {
+  const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[returned.size_class];
   returned.unchecked = true;
   pool.warm.push_back(&returned);  // never grows: create() has made room
@@ -117,6 +122,7 @@ bool stack_pool::guard(const size_class_pool& pool, std::size_t stack_size) cons
 }
 
 bool stack_pool::trim() noexcept {
+  const std::lock_guard hold{lock_};
   std::size_t budget = 256;
   for (size_class_pool& pool : classes_) budget -= trim(pool, budget);
   trimmable_ = std::ranges::any_of(classes_, [](const size_class_pool& pool) {

@@ -3,7 +3,7 @@
 // A stack is reserved when a fiber is spawned, so that running out surfaces in the spawner, and
 // taken when the fiber first runs, so that the stack that was in use last, whose pages are still in
 // the cache, is the next to be used.
-// Threads: the worker only.
+// Threads: reserve() and cancel_reservation() any, the rest the worker only; the pool has a lock.
 #pragma once
 
 #include <array>
@@ -14,6 +14,7 @@
 #include <system_error>
 #include <vector>
 
+#include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/runtime.hpp>
 
 #include "context/sanitizer.hpp"
@@ -94,6 +95,7 @@ private:
   bool guard(const size_class_pool& pool, std::size_t stack_size) const noexcept;
   std::size_t trim(size_class_pool& pool, std::size_t budget) noexcept;
 
+  spin_lock lock_;  // for everything below
   const stack_guard guard_;
   const bool light_guards_;
   std::array<size_class_pool, 17> classes_;  // 16 KiB, 32 KiB, ... 1 GiB

@@ -19,17 +19,10 @@ void yield() noexcept {
 }
 
 void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) {
-  ec.clear();
-  if (!detail::on_worker()) return std::this_thread::sleep_until(deadline);
-  if (deadline <= std::chrono::steady_clock::now()) {
-    if (detail::refuse_if_cancelled()) {
-      ec = errc::cancelled;
-    } else {
-      yield();
-    }
-    return;
-  }
-  if (detail::wait_until(deadline) == detail::wake_reason::cancelled) ec = errc::cancelled;
+  if (detail::refuse_if_cancelled(ec)) return;
+  if (deadline <= std::chrono::steady_clock::now()) return yield();
+  const auto reason = detail::wait_until(deadline);
+  if (reason != detail::wake_reason::timed_out) ec = detail::error_of(reason);
 }
 
 void sleep_until(std::chrono::steady_clock::time_point deadline) {
@@ -57,6 +50,8 @@ fiber_id get_id() noexcept { return current() != nullptr ? current()->id : fiber
 
 std::string name() { return current() != nullptr ? current()->display_name() : ""; }
 
-bool cancel_requested() noexcept { return current() != nullptr && current()->cancel_requested; }
+bool cancel_requested() noexcept {
+  return current() != nullptr && current()->cancel_requested.load(std::memory_order_relaxed);
+}
 
 }  // namespace weft::this_fiber

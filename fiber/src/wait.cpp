@@ -1,16 +1,20 @@
+#include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
+#include <weft/fiber/error.hpp>
 
 #include "control_block.hpp"
 #include "scheduler.hpp"
+#include "thread_task.hpp"
 
 namespace weft::detail {
 
 scheduler& require_scheduler() noexcept {
   scheduler* const running = scheduler::running();
-  if (running == nullptr)
-    misuse("spawn, or a wait of a fiber, was called on a thread that runs none; call it inside "
-           "weft::run()");
+  if (running == nullptr) {
+    misuse("spawn was called on a thread that runs no fibers; call it inside weft::run(), or use "
+           "runtime::spawn()");
+  }
   return *running;
 }
 
@@ -21,36 +25,69 @@ deadline_clock::time_point deadline_after(any_duration duration) noexcept {
   return length < no_deadline - now ? now + length : no_deadline;
 }
 
-bool wake(waiter& entry, wake_reason reason) noexcept {
-  if (!entry.claim(reason)) return false;
-  entry.owner->owner->make_ready(*entry.owner);
-  return true;
-}
-
-wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancellation mode) {
-  scheduler& worker = require_scheduler();
-  waiter& mine = worker.current().wait;
-  if (mode == cancellation::honoured && worker.refuse_if_cancelled()) return wake_reason::cancelled;
+wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
+                 cancellation mode) {
+  scheduler* const worker = scheduler::running();
+  if (worker == nullptr) {
+    return thread_task::of_this_thread().wait(list, held, deadline, mode);
+  }
+  waiter& mine = worker->current().wait;
   mine.arm();
-  queue.push_back(mine);
-  const wake_reason reason =
-      deadline == no_deadline ? worker.park(mode) : worker.park_until(deadline, mode);
-  if (mine.linked()) queue.remove(mine);
+  list.push_back(mine.node);
+  held.unlock();
+  const wake_reason reason = worker->park_until(deadline, mode);
+  if (reason != wake_reason::ready && reason != wake_reason::closed) {
+    held.lock();
+    if (mine.node.linked()) list.remove(mine.node);
+    held.unlock();
+  }
   return reason;
 }
 
-wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
-  scheduler& worker = require_scheduler();
-  if (mode == cancellation::honoured && worker.refuse_if_cancelled()) return wake_reason::cancelled;
-  worker.current().wait.arm();
-  return worker.park_until(deadline, mode);
+wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancellation mode) {
+  if (mode == cancellation::honoured && refuse_if_cancelled()) return reason_of(current_verdict());
+  queue.lock.lock();
+  return wait(queue.list, queue.lock, deadline, mode);
 }
 
-bool refuse_if_cancelled() { return require_scheduler().refuse_if_cancelled(); }
+wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
+  if (mode == cancellation::honoured && refuse_if_cancelled()) return reason_of(current_verdict());
+  scheduler* const worker = scheduler::running();
+  if (worker == nullptr) return thread_task::of_this_thread().wait_until(deadline, mode);
+  worker->current().wait.arm();
+  return worker->park_until(deadline, mode);
+}
 
-void warm_next_fiber() noexcept { require_scheduler().warm_next(); }
+bool refuse_if_cancelled() {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->refuse_if_cancelled()
+                           : thread_task::of_this_thread().current_verdict() != verdict::none;
+}
 
-void spend_budget() { require_scheduler().spend_budget(); }
+bool refuse_if_cancelled(std::error_code& ec) {
+  ec.clear();
+  if (!refuse_if_cancelled()) return false;
+  ec = error_of(reason_of(current_verdict()));
+  return true;
+}
+
+std::error_code error_of(wake_reason reason) noexcept {
+  switch (reason) {
+  case wake_reason::timed_out:
+  case wake_reason::expired: return errc::timed_out;
+  case wake_reason::cancelled: return errc::cancelled;
+  case wake_reason::closed: return errc::closed;
+  default: return {};
+  }
+}
+
+void warm_next_fiber() noexcept {
+  if (const scheduler* const worker = scheduler::running()) worker->warm_next();
+}
+
+void spend_budget() {
+  if (scheduler* const worker = scheduler::running()) worker->spend_budget();
+}
 
 bool on_worker() noexcept { return scheduler::running() != nullptr; }
 

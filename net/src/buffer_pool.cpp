@@ -1,5 +1,6 @@
 #include "buffer_pool.hpp"
 
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -10,33 +11,49 @@ buffer_pool::~buffer_pool() {
 }
 
 io_buffer* buffer_pool::lend() noexcept {
-  io_buffer* buffer = free_;
-  if (buffer != nullptr) {
-    free_ = buffer->next_free;
-    --free_count_;
-  } else {
-    buffer = new (std::nothrow) io_buffer;  // not zeroed: 16 KiB a buffer
-    if (buffer == nullptr) return nullptr;
-    buffer->home = this;
+  {
+    const std::lock_guard hold{lock_};
+    ++lent_;
+    if (free_ != nullptr) {
+      --free_count_;
+      return std::exchange(free_, free_->next_free);
+    }
   }
-  ++lent_;
+  auto* const buffer = new (std::nothrow) io_buffer;  // not zeroed: 16 KiB a buffer
+  if (buffer != nullptr) {
+    buffer->home = this;
+  } else {
+    const std::lock_guard hold{lock_};
+    --lent_;
+  }
   return buffer;
 }
 
 void buffer_pool::take_back(io_buffer& buffer) noexcept {
-  --lent_;
-  if (free_count_ < keep) {
-    buffer.next_free = std::exchange(free_, &buffer);
-    ++free_count_;
-  } else {
-    delete &buffer;
+  bool kept = false;
+  bool was_last = false;
+  {
+    const std::lock_guard hold{lock_};
+    --lent_;
+    kept = free_count_ < keep;
+    if (kept) {
+      buffer.next_free = std::exchange(free_, &buffer);
+      ++free_count_;
+    }
+    was_last = abandoned_ && lent_ == 0;
   }
-  if (abandoned_ && lent_ == 0) delete this;
+  if (!kept) delete &buffer;
+  if (was_last) delete this;
 }
 
 void buffer_pool::abandon() noexcept {
-  abandoned_ = true;
-  if (lent_ == 0) delete this;
+  bool was_last = false;
+  {
+    const std::lock_guard hold{lock_};
+    abandoned_ = true;
+    was_last = lent_ == 0;
+  }
+  if (was_last) delete this;
 }
 
 }  // namespace weft::net::detail

@@ -2,12 +2,14 @@
 // that all connections of a worker share one that stays in the cache.
 //
 // Lives as long as one of its buffers is lent.
-// Threads: the worker only.
+// Threads: lend() and abandon() the worker; a buffer may come back from any.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+
+#include <weft/fiber/detail/spin_lock.hpp>
 
 namespace weft::net::detail {
 
@@ -30,6 +32,7 @@ public:
 
   // Null when there is no memory.
   io_buffer* lend() noexcept;
+  // From any thread.
   void take_back(io_buffer& buffer) noexcept;
 
   // The owner gives the pool up: it goes with the last buffer that comes back.
@@ -41,6 +44,7 @@ private:
   buffer_pool() = default;
   ~buffer_pool();
 
+  weft::detail::spin_lock lock_;
   io_buffer* free_ = nullptr;
   std::size_t free_count_ = 0;
   std::size_t lent_ = 0;

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include <weft/net/detail/descriptor.hpp>
@@ -8,38 +9,57 @@
 
 namespace weft::net::detail {
 
+descriptor::descriptor(descriptor&& other) noexcept
+    : fd_(other.fd_), generation_(other.generation_), record_(other.take_record()) {}
+
 descriptor& descriptor::operator=(descriptor&& other) noexcept {
   if (this != &other) {
     close();
-    fd_ = std::exchange(other.fd_, -1);
-    record_ = std::exchange(other.record_, nullptr);
+    fd_ = other.fd_;
+    generation_ = other.generation_;
+    record_.store(other.take_record(), std::memory_order_relaxed);
   }
   return *this;
 }
 
 descriptor descriptor::adopt(int fd, bool tcp_stream, std::error_code& ec) noexcept {
+  descriptor result;
   fd_record* const record = open_record(fd, tcp_stream, ec);
-  if (record == nullptr) return {};
-  return {fd, record};
+  if (record == nullptr) return result;
+  result.fd_ = fd;
+  result.generation_ = record->generation.load(std::memory_order_relaxed);
+  result.record_.store(record, std::memory_order_relaxed);
+  return result;
+}
+
+// Null but for the one that closes it. Relaxed: the lock of the record orders the rest.
+fd_record* descriptor::take_record() noexcept {
+  fd_record* const record = record_.load(std::memory_order_relaxed);
+  if (record == nullptr) return nullptr;
+  if (__libc_single_threaded == 0) return record_.exchange(nullptr, std::memory_order_relaxed);
+  record_.store(nullptr, std::memory_order_relaxed);
+  return record;
 }
 
 void descriptor::close() noexcept {
-  if (!is_open()) return;
-  retire_record(*std::exchange(record_, nullptr));
-  // Never repeated after EINTR: on Linux the number is free by then (man 2 close).
-  ::close(std::exchange(fd_, -1));
-  if (poller* const worker = poller::if_installed()) {
-    worker->short_of_descriptors().wake_all(weft::detail::wake_reason::ready);
+  if (fd_record* const record = take_record()) {
+    if (retire_record(*record)) close_number(fd_);
   }
 }
 
 int descriptor::release() noexcept {
-  if (!is_open()) return -1;
-  if (poller* const worker = poller::if_installed()) worker->unwatch(fd_, *record_);
-  retire_record(*std::exchange(record_, nullptr));
-  const int released = std::exchange(fd_, -1);
-  ::fcntl(released, F_SETFL, ::fcntl(released, F_GETFL) & ~O_NONBLOCK);
-  return released;
+  fd_record* const record = take_record();
+  if (record == nullptr) return -1;
+  poller::unwatch(fd_, *record);
+  retire_record(*record);
+  ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) & ~O_NONBLOCK);
+  return fd_;
+}
+
+void close_number(int fd) noexcept {
+  // Never repeated after EINTR: on Linux the number is free by then (man 2 close).
+  ::close(fd);
+  short_of_descriptors().wake_all(weft::detail::wake_reason::ready);
 }
 
 }  // namespace weft::net::detail

@@ -1,5 +1,8 @@
 #include "descriptor_io.hpp"
 
+#include <mutex>
+#include <utility>
+
 #include <weft/fiber/error.hpp>
 
 namespace weft::net::detail {
@@ -11,89 +14,126 @@ using weft::detail::wake_reason;
 constinit fd_record no_record{};
 
 bool failed(wake_reason reason, std::error_code& ec) noexcept {
-  if (reason == wake_reason::cancelled) {
-    ec = errc::cancelled;
-  } else if (reason == wake_reason::closed) {
-    ec = errc::closed;
-  } else {
-    return false;
-  }
+  if (reason == wake_reason::ready || reason == wake_reason::timed_out) return false;
+  ec = weft::detail::error_of(reason);
   return true;
+}
+
+fd_record& record_of(const descriptor& target) noexcept {
+  fd_record* const record = target.record();
+  return record != nullptr ? *record : no_record;
 }
 
 }  // namespace
 
 io_turn::io_turn(const descriptor& target, direction which, std::error_code& ec)
-    : fd_(target.fd()), record_(target.is_open() ? *target.record() : no_record), which_(which) {
-  ec.clear();
-  if (weft::detail::refuse_if_cancelled()) {
+    : fd_(target.fd()), record_(record_of(target)), generation_(target.generation()),
+      which_(which) {
+  if (weft::detail::refuse_if_cancelled(ec)) {
     refused_ = true;
-    ec = errc::cancelled;
     return;
   }
-  if (&record_ == &no_record) {
+  record_.lock.lock();
+  if (&record_ == &no_record || !record_.is_generation(generation_)) {
+    record_.lock.unlock();
     ec = errc::closed;
     return;
   }
-  generation_ = record_.generation.load(std::memory_order_relaxed);
-  if (side().busy) {
-    // The operation before this one leaves `busy` set when it wakes us: the turn is handed over.
-    if (failed(weft::detail::wait(side().turn), ec)) return;
-    if (!still_open()) {
-      ec = errc::closed;
-      return;
-    }
-    if (weft::detail::refuse_if_cancelled()) {  // after it was woken, and before it has tried
-      pass_on();
-      ec = errc::cancelled;
-      return;
-    }
+  if ((record_.busy & only(which_)) == 0) {
+    record_.busy |= only(which_);
+    record_.lock.unlock();
+    granted_ = true;
+  } else {
+    wait_for_turn(ec);
   }
-  side().busy = true;
+  seen_ = side().events.load(std::memory_order_acquire);
+}
+
+// The operation before this one hands its turn over: `busy` stays set, and `away` until we look.
+void io_turn::wait_for_turn(std::error_code& ec) {
+  const wake_reason reason = weft::detail::wait(
+      side().turn, record_.lock, weft::detail::no_deadline, weft::detail::cancellation::honoured);
+  if (failed(reason, ec) || !come_back(ec)) return;
   granted_ = true;
+  // After it was woken, and before it has tried.
+  if (weft::detail::refuse_if_cancelled(ec)) end();
 }
 
 io_turn::~io_turn() {
-  if (granted_ && still_open()) pass_on();
+  end();
   // Failed or not: whoever repeats a call that fails must not freeze the worker.
   if (!refused_) weft::detail::spend_budget();
 }
 
-void io_turn::pass_on() noexcept { side().busy = side().turn.wake_one(wake_reason::ready); }
+void io_turn::end() noexcept {
+  if (!std::exchange(granted_, false)) return;
+  if (end_turn(record_, which_, generation_)) close_number(fd_);
+}
 
 bool io_turn::go_on(std::error_code& ec) {
   weft::detail::spend_budget();
-  if (!still_open()) {
+  if (weft::detail::refuse_if_cancelled(ec)) return false;
+  if (!record_.is_generation(generation_)) ec = errc::closed;
+  return !ec;
+}
+
+void io_turn::step_aside() noexcept {
+  const std::lock_guard hold{record_.lock};
+  if (record_.is_generation(generation_)) record_.away |= only(which_);
+}
+
+bool io_turn::come_back(std::error_code& ec) noexcept {
+  const std::lock_guard hold{record_.lock};
+  if (record_.is_generation(generation_)) {
+    record_.away = static_cast<std::uint8_t>(record_.away & ~only(which_));
+  } else if (!ec) {
     ec = errc::closed;
-  } else if (weft::detail::refuse_if_cancelled()) {
-    ec = errc::cancelled;
   }
   return !ec;
+}
+
+// With the lock held, which it gives up.
+wake_reason io_turn::park(weft::detail::deadline_clock::time_point deadline) {
+  record_.away |= only(which_);
+  return weft::detail::wait(side().readiness, record_.lock, deadline,
+                            weft::detail::cancellation::honoured);
 }
 
 bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
   const auto deadline = weft::detail::deadline_clock::now() + length;
   for (;;) {
-    const wake_reason reason = weft::detail::wait(side().readiness, deadline);
-    if (failed(reason, ec)) return false;
-    if (!still_open()) {
+    if (weft::detail::refuse_if_cancelled(ec)) return false;
+    record_.lock.lock();
+    if (!record_.is_generation(generation_)) {
+      record_.lock.unlock();
       ec = errc::closed;
       return false;
     }
+    const wake_reason reason = park(deadline);
+    failed(reason, ec);
+    if (!come_back(ec)) return false;
     if (reason == wake_reason::timed_out) return true;
   }
 }
 
 bool io_turn::park_until_ready(std::error_code& ec) {
+  poller* const worker = poller::of_this_worker(ec);
+  if (worker == nullptr) return false;
   do {
-    poller* const worker = poller::of_this_worker(ec);
-    if (worker == nullptr || !worker->watch(fd_, record_, ec)) return false;
-    if (failed(worker->wait(side().readiness), ec)) return false;
-    if (!still_open()) {
+    if (weft::detail::refuse_if_cancelled(ec)) return false;
+    record_.lock.lock();
+    if (!record_.is_generation(generation_)) {
       ec = errc::closed;
-      return false;
+    } else if (worker->watch(fd_, record_, ec) && !side().ready()) {
+      const poller::waiting here{*worker};
+      failed(park(weft::detail::no_deadline), ec);
+      if (!come_back(ec)) return false;
+      continue;
     }
-  } while (!side().ready);
+    record_.lock.unlock();
+    if (ec) return false;
+  } while (!side().ready());
+  seen_ = side().events.load(std::memory_order_acquire);
   weft::detail::warm_next_fiber();
   return true;
 }

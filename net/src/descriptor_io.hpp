@@ -2,15 +2,18 @@
 // sockets have in common.
 //
 // A descriptor may be closed, and its number reused, while an operation on it waits; so operations
-// work on the number and the record, never on the object they were called on.
-// Threads: fibers of one worker.
+// work on the number and the record, never on the object they were called on, and look at the
+// generation of the record, with its lock held, before they go on.
+// Threads: fibers of any worker.
 #pragma once
 
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <system_error>
 
+#include <weft/fiber/detail/wait.hpp>
 #include <weft/net/detail/descriptor.hpp>
 
 #include "fd_table.hpp"
@@ -46,32 +49,40 @@ public:
 
   // Waits until the operation may succeed; at once if it may already.
   // Errors: errc::cancelled, errc::closed; errno of epoll_ctl(2) and epoll_create1(2).
-  bool await_ready(std::error_code& ec) { return side().ready || park_until_ready(ec); }
+  bool await_ready(std::error_code& ec) {
+    // Pairs with the store in count_event(); and it is before the system call that follows.
+    seen_ = side().events.load(std::memory_order_acquire);
+    return seen_ != side().drained_at || park_until_ready(ec);
+  }
 
   // Waits so long, whatever events come: for what no event tells of. False and `ec` as above.
   bool pause(std::chrono::nanoseconds length, std::error_code& ec);
+
+  // For waits of another kind within the turn: from step_aside() on no system call is made before
+  // come_back() has returned true. Errors: errc::closed.
+  void step_aside() noexcept;
+  bool come_back(std::error_code& ec) noexcept;
 
   // Between the system calls of one operation that goes on without waiting: gives way to others
   // when that has lasted. False when it must end. Errors: errc::cancelled, errc::closed.
   bool go_on(std::error_code& ec);
 
-  // The kernel has said EAGAIN, or all has been read: only an event makes it ready again.
-  void not_ready() noexcept { side().ready = false; }
-
-  // To be asked after every wait that is not await_ready().
-  bool still_open() const noexcept {
-    return record_.generation.load(std::memory_order_relaxed) == generation_;
-  }
+  // The kernel has said EAGAIN, or all has been read: only an event after the last await_ready()
+  // makes it ready again.
+  void not_ready() noexcept { side().drained_at = seen_; }
 
 private:
   fd_direction& side() const noexcept { return record_.at(which_); }
 
+  void wait_for_turn(std::error_code& ec);
+  void end() noexcept;
   bool park_until_ready(std::error_code& ec);
-  void pass_on() noexcept;
+  weft::detail::wake_reason park(weft::detail::deadline_clock::time_point deadline);
 
   const int fd_;
   fd_record& record_;
-  std::uint32_t generation_ = 0;
+  const std::uint32_t generation_;
+  std::uint32_t seen_ = 0;  // events so far
   const direction which_;
   bool granted_ = false;
   bool refused_ = false;  // cancelled before it tried, which has counted the call

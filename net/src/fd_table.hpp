@@ -1,44 +1,74 @@
 // One record for each file descriptor of weft's, in a process-wide table indexed by the descriptor.
 //
 // It keeps what is known of the descriptor's readiness, who waits for it, and a generation that is
-// counted up at every close: an event or a fiber that comes late finds another generation and knows
+// counted up at every close: an event or a task that comes late finds another generation and knows
 // that the number now stands for something else.
-// Threads: the worker that uses the descriptor; the table itself grows from any thread.
+//
+// What is ready: every event is counted, and an operation notes the count before its system call.
+// If the kernel then says that there is nothing (or nothing more), it keeps that count in
+// `drained_at`: nothing is ready until the count is another one. An event that comes between the
+// two is so never lost, whichever thread sees it.
+//
+// Threads: any. `lock` guards what is not atomic; `drained_at` belongs to the operation that has
+// its turn.
 #pragma once
 
 #include <cstdint>
 #include <system_error>
 
 #include <weft/fiber/detail/atomic.hpp>
-#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/waiter.hpp>
 
 namespace weft::net::detail {
-
-using weft::detail::wait_queue;
 
 // What is waited for; also the index of a direction in a record.
 enum class direction : std::uint8_t { read, write };
 
+// The set of this direction alone.
+constexpr std::uint8_t only(direction which) noexcept {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(which));
+}
+
 struct fd_direction {
-  wait_queue readiness;  // the operation whose turn it is, while it waits for an event
-  wait_queue turn;       // operations that wait for their turn, in the order in which they came
-  bool busy = false;     // an operation has its turn
-  bool ready = false;    // may succeed; known to be false only after the kernel said so
+  weft::detail::wait_list readiness;  // the operation whose turn it is, while it waits for an event
+  weft::detail::wait_list turn;       // the others, in the order in which they came
+  // Counted up, with the lock held, at every event. The load of an operation pairs with that: it
+  // sees `last_events` as they were reported.
+  weft::detail::atomic<std::uint32_t> events{1};
+  std::uint32_t drained_at = 0;
+
+  bool ready() const noexcept { return events.load(std::memory_order_acquire) != drained_at; }
+};
+
+enum class record_state : std::uint8_t {
+  free,
+  open,
+  closing,  // closed, but an operation is in a system call on it: that one closes the number
 };
 
 struct fd_record {
-  // Atomic, for a late comer looks at it while the number is in use on another thread; relaxed, for
-  // any value but its own tells the same.
+  // Relaxed where it is read without the lock: any value but its own tells the same.
   weft::detail::atomic<std::uint32_t> generation{0};
-  std::uint32_t poller_id = 0;    // which poller has registered it; 0 for none
-  std::uint32_t last_events = 0;  // of epoll, as last reported
+  // Which poller has registered it; 0 for none. Relaxed: written with the lock held, and one's own
+  // value can only have been written by oneself or one's siblings.
+  weft::detail::atomic<std::uint32_t> poller_id{0};
+  // Of epoll, as last reported. Written before `events` is counted up.
+  weft::detail::atomic<std::uint16_t> last_events{0};
+  weft::detail::spin_lock lock;
   bool tcp_stream = false;
-  // Hands the record from the thread that closes the descriptor to the one that gets its number:
-  // the load in open_record() pairs with the store in retire_record().
-  weft::detail::atomic<bool> open{false};
+  record_state state = record_state::free;
+  // Sets of directions: an operation has its turn; and that one is not in, and will not make, a
+  // system call before it has looked at the generation with the lock held.
+  std::uint8_t busy = 0;
+  std::uint8_t away = 0;
   fd_direction directions[2];
 
   fd_direction& at(direction which) noexcept { return directions[static_cast<int>(which)]; }
+
+  bool is_generation(std::uint32_t expected) const noexcept {
+    return generation.load(std::memory_order_relaxed) == expected;
+  }
 
   // Whether a read that got less than it asked for has read everything there was, so that the next
   // event will tell of more. Not after urgent data or a half-close, nor on any other kind of
@@ -50,8 +80,13 @@ struct fd_record {
 // failure (std::errc::not_enough_memory).
 fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept;
 
-// Ends every wait on the descriptor with errc::closed and starts the next generation.
-void retire_record(fd_record& record) noexcept;
+// Ends every wait on the descriptor with errc::closed and starts the next generation. Returns
+// whether nobody uses the number any more: if not, end_turn() will tell the last one that does.
+bool retire_record(fd_record& record) noexcept;
+
+// Ends the turn of an operation that began in this generation, and gives it to the next in line.
+// Returns whether the caller has to close the descriptor, which was closed while it was in use.
+bool end_turn(fd_record& record, direction which, std::uint32_t generation) noexcept;
 
 // The record of `fd`, or null if there has never been one.
 fd_record* find_record(int fd) noexcept;
@@ -59,7 +94,9 @@ fd_record* find_record(int fd) noexcept;
 // Has the operation whose turn it is in this direction try again, and what comes after it.
 void try_again(fd_record& record, direction which) noexcept;
 
-// Keeps what epoll has reported and wakes the operations whose turn it is.
-void report_events(fd_record& record, std::uint32_t events) noexcept;
+// Keeps what epoll has reported, if it is of this generation and from the poller that has
+// registered the descriptor, and wakes the operations whose turn it is.
+void report_events(fd_record& record, std::uint32_t generation, std::uint32_t poller_id,
+                   std::uint32_t events) noexcept;
 
 }  // namespace weft::net::detail

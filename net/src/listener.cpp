@@ -56,9 +56,9 @@ public:
     if (worker.may_report_accept_trouble(error)) weft::diagnose(describe_trouble(error));
     const auto deadline = std::chrono::steady_clock::now() + length_;
     length_ = std::min(2 * length_, 1'000ms);
-    const auto reason = weft::detail::wait(worker.short_of_descriptors(), deadline);
+    const auto reason = weft::detail::wait(detail::short_of_descriptors(), deadline);
     ec.clear();
-    if (reason == weft::detail::wake_reason::cancelled) ec = errc::cancelled;
+    if (reason != weft::detail::wake_reason::timed_out) ec = weft::detail::error_of(reason);
   }
 
 private:
@@ -188,8 +188,9 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
         if (ec) ::close(static_cast<int>(fd));
       }
       if (ec && will_pass(ec)) {
+        turn.step_aside();
         back_off.pause(ec.value(), *worker, ec);
-        if (!turn.still_open()) ec = errc::closed;
+        turn.come_back(ec);
       }
       if (ec) return {};
     }

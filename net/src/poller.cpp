@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <mutex>
 #include <new>
 #include <string>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <weft/fiber/detail/worker.hpp>
 
@@ -17,14 +19,29 @@ namespace {
 // By its address, the kind of driver that a poller is.
 constexpr char poller_kind = 0;
 
-// Relaxed: only the values need to differ. 0 is no poller.
-weft::detail::atomic<std::uint32_t> last_poller_id{0};
+// All pollers, for whoever has a descriptor that one of them has registered.
+std::mutex registry_lock;
+std::vector<std::pair<std::uint32_t, int>> registry;  // id and epoll descriptor
+
+constexpr unsigned worker_bits = 10;
+
+std::uint32_t id_of_worker(weft::detail::worker_position where) noexcept {
+  return where.runtime << worker_bits | where.index;
+}
+
+bool is_same_runtime(std::uint32_t a, std::uint32_t b) noexcept {
+  return a >> worker_bits == b >> worker_bits;
+}
 
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
 std::uint64_t tag_of(int fd, const fd_record& record) noexcept {
   return (std::uint64_t{record.generation.load(std::memory_order_relaxed)} << 32) |
          static_cast<std::uint32_t>(fd);
+}
+
+std::uint32_t generation_of(std::uint64_t tag) noexcept {
+  return static_cast<std::uint32_t>(tag >> 32);
 }
 
 int fd_of(std::uint64_t tag) noexcept { return static_cast<int>(tag & 0xffffffffu); }
@@ -69,14 +86,26 @@ poller* poller::of_this_worker(std::error_code& ec) {
 }
 
 poller::poller(int epoll, int wake_event)
-    : epoll_(epoll), wake_event_(wake_event),
-      id_(last_poller_id.fetch_add(1, std::memory_order_relaxed) + 1),
-      buffers_(buffer_pool::create()) {}
+    : epoll_(epoll), wake_event_(wake_event), id_(id_of_worker(weft::detail::this_worker())),
+      buffers_(buffer_pool::create()) {
+  enter_register();
+}
 
 poller::~poller() {
+  leave_register();
   buffers_->abandon();
   ::close(wake_event_);
   ::close(epoll_);
+}
+
+void poller::enter_register() {
+  const std::lock_guard hold{registry_lock};
+  registry.emplace_back(id_, epoll_);
+}
+
+void poller::leave_register() noexcept {
+  const std::lock_guard hold{registry_lock};
+  std::erase(registry, std::pair{id_, epoll_});
 }
 
 bool poller::watch_wake_event() noexcept {
@@ -87,7 +116,7 @@ bool poller::watch_wake_event() noexcept {
 }
 
 bool poller::watch(int fd, fd_record& record, std::error_code& ec) noexcept {
-  if (record.poller_id == id_) return true;
+  if (is_same_runtime(record.poller_id.load(std::memory_order_relaxed), id_)) return true;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(fd, record);
@@ -98,22 +127,18 @@ bool poller::watch(int fd, fd_record& record, std::error_code& ec) noexcept {
     ec = last_error();
     return false;
   }
-  record.poller_id = id_;
+  record.poller_id.store(id_, std::memory_order_relaxed);
   return true;
 }
 
 void poller::unwatch(int fd, fd_record& record) noexcept {
-  if (record.poller_id != id_) return;
+  const std::lock_guard hold{registry_lock};
+  record.lock.lock();
+  const std::uint32_t id = record.poller_id.exchange(0, std::memory_order_relaxed);
+  record.lock.unlock();
+  const auto found = std::ranges::find(registry, id, &std::pair<std::uint32_t, int>::first);
   // Cannot fail for a descriptor that is registered and open.
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-  record.poller_id = 0;
-}
-
-weft::detail::wake_reason poller::wait(wait_queue& queue) {
-  ++waiting_;
-  const auto reason = weft::detail::wait(queue);
-  --waiting_;
-  return reason;
+  if (found != registry.end()) ::epoll_ctl(found->second, EPOLL_CTL_DEL, fd, nullptr);
 }
 
 int poller::wait_for_events(clock::time_point deadline) noexcept {
@@ -143,12 +168,16 @@ void poller::warm_events(std::size_t index, std::size_t count) const noexcept {
   if (index < 2 || index - 2 >= count) return;
   fd_record* const sooner = record_at(index - 2);
   // Of an event that came late the record may be in use on another thread.
-  const auto generation = static_cast<std::uint32_t>(events_[index - 2].data.u64 >> 32);
-  if (sooner == nullptr || sooner->generation.load(std::memory_order_relaxed) != generation) return;
-  const weft::detail::waiter* const first = sooner->at(direction::read).readiness.first();
+  if (sooner == nullptr || !sooner->is_generation(generation_of(events_[index - 2].data.u64)))
+    return;
+  // Looked at under the lock, and only as an address after that.
+  sooner->lock.lock();
+  const weft::detail::wait_node* const first = sooner->at(direction::read).readiness.first();
+  sooner->lock.unlock();
   if (first == nullptr) return;
+  // The word of its waiter lies in the line before it.
   __builtin_prefetch(first);
-  __builtin_prefetch(reinterpret_cast<const std::byte*>(first) + 64);
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(first) - 64);
 }
 
 void poller::poll(clock::time_point deadline) {
@@ -163,10 +192,13 @@ void poller::poll(clock::time_point deadline) {
       continue;
     }
     fd_record& record = *find_record(fd_of(event.data.u64));
-    const std::uint32_t generation = record.generation.load(std::memory_order_relaxed);
-    if (generation != event.data.u64 >> 32 || record.poller_id != id_) continue;
-    report_events(record, event.events);
+    report_events(record, generation_of(event.data.u64), id_, event.events);
   }
+}
+
+weft::detail::wait_queue& short_of_descriptors() noexcept {
+  static constinit weft::detail::wait_queue queue;
+  return queue;
 }
 
 bool poller::may_report_accept_trouble(int error) noexcept {
@@ -191,11 +223,13 @@ void poller::wake() noexcept {
 }
 
 void poller::after_fork() {
+  leave_register();
   ::close(wake_event_);
   ::close(epoll_);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   wake_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  id_ = last_poller_id.fetch_add(1, std::memory_order_relaxed) + 1;
+  id_ = id_of_worker({weft::detail::take_runtime_number(), weft::detail::this_worker().index});
+  enter_register();
   if (epoll_ < 0 || wake_event_ < 0 || !watch_wake_event()) {
     weft::detail::misuse("no poller in the child of a fork, error " + std::to_string(errno));
   }

@@ -37,22 +37,30 @@ public:
 
   bool has_waiters() const noexcept override { return waiting_ != 0; }
 
+  // Counts a fiber of this worker that waits for a descriptor.
+  class waiting {
+  public:
+    explicit waiting(poller& worker) noexcept : worker_(worker) { ++worker_.waiting_; }
+
+    waiting(const waiting&) = delete;
+    waiting& operator=(const waiting&) = delete;
+
+    ~waiting() { --worker_.waiting_; }
+
+  private:
+    poller& worker_;
+  };
+
   void after_fork() override;
 
-  // Has events of `fd` reported to `record` from now on, if they are not yet. False and `ec` (errno
-  // of epoll_ctl(2)) on failure.
+  // Has events of `fd` reported to `record` from now on, if no worker of this runtime does so yet.
+  // False and `ec` (errno of epoll_ctl(2)) on failure. With the record locked.
   bool watch(int fd, fd_record& record, std::error_code& ec) noexcept;
 
-  // The opposite, for a descriptor that lives on without us.
-  void unwatch(int fd, fd_record& record) noexcept;
-
-  // Parks the running fiber in `queue`, where report_events() or a close will find it.
-  weft::detail::wake_reason wait(wait_queue& queue);
+  // The opposite, for a descriptor that lives on without us. Any thread.
+  static void unwatch(int fd, fd_record& record) noexcept;
 
   buffer_pool& buffers() noexcept { return *buffers_; }
-
-  // Fibers that wait for a descriptor number to become free.
-  wait_queue& short_of_descriptors() noexcept { return short_of_descriptors_; }
 
   // Whether a failure of accept(2) has not been reported for 10 s; it then counts as reported.
   bool may_report_accept_trouble(int error) noexcept;
@@ -61,10 +69,13 @@ private:
   poller(int epoll, int wake_event);
   int wait_for_events(clock::time_point deadline) noexcept;
   bool watch_wake_event() noexcept;
+  void enter_register();
+  void leave_register() noexcept;
   void warm_events(std::size_t index, std::size_t count) const noexcept;
 
   int epoll_;
   int wake_event_;
+  // {runtime : 22, worker : 10}; never 0.
   std::uint32_t id_;
   std::size_t waiting_ = 0;
   // Together they decide who writes to wake_event_. wake() stores `woken_` and reads `sleeping_`,
@@ -72,11 +83,13 @@ private:
   // one sees the other.
   weft::detail::atomic<bool> sleeping_{false};
   weft::detail::atomic<bool> woken_{false};
-  wait_queue short_of_descriptors_;
   int reported_trouble_ = 0;
   clock::time_point trouble_reported_at_;
   buffer_pool* buffers_;
   std::array<epoll_event, 512> events_;
 };
+
+// Tasks that wait for a descriptor number to become free, in the whole process.
+weft::detail::wait_queue& short_of_descriptors() noexcept;
 
 }  // namespace weft::net::detail

@@ -57,11 +57,7 @@ socket socket::adopt(int fd) {
 }
 
 socket socket::connect(const endpoint& remote, std::error_code& ec) {
-  ec.clear();
-  if (weft::detail::refuse_if_cancelled()) {
-    ec = errc::cancelled;
-    return {};
-  }
+  if (weft::detail::refuse_if_cancelled(ec)) return {};
   socket result{detail::open_socket(remote.family(), SOCK_STREAM, ec)};
   if (!ec) ec = connect_with_pauses(result.native_handle(), remote);
   // An interrupted connect(2) goes on in the background, like one in progress.

@@ -19,12 +19,8 @@ namespace {
 
 // For no bytes at all: what every operation checks before it tries, and no wait for a turn.
 std::size_t transfer_nothing(const detail::descriptor& target, std::error_code& ec) {
-  ec.clear();
-  if (weft::detail::refuse_if_cancelled()) {
-    ec = errc::cancelled;
-  } else if (!target.is_open()) {
-    ec = errc::closed;
-  }
+  if (weft::detail::refuse_if_cancelled(ec)) return 0;
+  if (!target.is_open()) ec = errc::closed;
   weft::detail::spend_budget();
   return 0;
 }

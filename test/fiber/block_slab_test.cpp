@@ -40,9 +40,10 @@ TEST_F(BlockSlab, blocks_are_reserved_aligned_and_differ) {
   EXPECT_EQ(std::set(blocks.begin(), blocks.end()).size(), 2'000u);
   for (control_block* each : blocks) {
     ASSERT_NE(each, nullptr);
-    EXPECT_EQ(each->status, fiber_status::reserved);
+    EXPECT_TRUE(each->has_status(fiber_status::reserved));
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(each) % 64, 0u);
-    EXPECT_EQ(each->wait.owner, each);
+    EXPECT_EQ(&control_block::of(each->wait), each);
+    EXPECT_EQ(each->wait.resume, &weft::detail::resume_fiber);
   }
   EXPECT_EQ(slab().in_use(), 2'000u);
   for (control_block* each : blocks) block_slab::free(*each);
@@ -62,7 +63,7 @@ TEST_F(BlockSlab, the_block_freed_last_is_handed_out_first) {
 
 TEST_F(BlockSlab, a_block_comes_back_as_good_as_new) {
   control_block* const block = slab().allocate();
-  block->name = "former";
+  block->give_name("former");
   block->cancel_requested = true;
   block->detached = true;
   block->refusals = 7;
@@ -71,7 +72,7 @@ TEST_F(BlockSlab, a_block_comes_back_as_good_as_new) {
 
   ASSERT_EQ(slab().allocate(), block);
 
-  EXPECT_TRUE(block->name.empty());
+  EXPECT_EQ(block->name.text, nullptr);
   EXPECT_FALSE(block->cancel_requested);
   EXPECT_FALSE(block->detached);
   EXPECT_EQ(block->refusals, 0u);
@@ -120,7 +121,7 @@ TEST_F(BlockSlab, a_random_order_of_allocating_and_freeing_loses_nothing) {
     const bool grow = random % 100 < (i / 10'000 % 2 == 0 ? 60u : 40u);
     if (grow || blocks.empty()) {
       blocks.push_back(slab().allocate());
-      ASSERT_EQ(blocks.back()->status, fiber_status::reserved);
+      ASSERT_TRUE(blocks.back()->has_status(fiber_status::reserved));
     } else {
       std::swap(blocks[random % blocks.size()], blocks.back());
       block_slab::free(*blocks.back());
@@ -138,7 +139,7 @@ TEST_F(BlockSlab, one_that_was_given_up_lives_until_its_last_block) {
   const auto blocks = allocate(*other, 600);
 
   other->abandon();
-  for (control_block* each : blocks) each->name = std::string(100, 'n');
+  for (control_block* each : blocks) each->give_name(std::string(100, 'n'));
 
   for (control_block* each : blocks) block_slab::free(*each);  // the last one takes it along
 }

@@ -395,7 +395,7 @@ TEST_F(RuntimeDeath, an_operation_of_a_fiber_on_a_thread_that_runs_none_ends_the
         enter_death_test();
         weft::spawn([] {}).detach();
       },
-      testing::KilledBySignal(SIGABRT), "on a thread that runs none");
+      testing::KilledBySignal(SIGABRT), "on a thread that runs no fibers");
 }
 
 }  // namespace

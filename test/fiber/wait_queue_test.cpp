@@ -78,8 +78,8 @@ TEST_F(WaitQueue, waiters_are_taken_out_from_every_place) {
   for (waiter* each : {&first, &second, &third}) queue.push_back(*each);
 
   queue.remove(second);
-  EXPECT_FALSE(second.linked());
-  EXPECT_TRUE(first.linked());
+  EXPECT_FALSE(second.node.linked());
+  EXPECT_TRUE(first.node.linked());
   queue.remove(first);
   queue.remove(third);
 

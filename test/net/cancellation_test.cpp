@@ -361,6 +361,25 @@ TEST_F(Cancellation, unwinds_a_fiber_through_the_calls_that_throw) {
   });
 }
 
+TEST_F(Cancellation, by_a_timeout_around_it_ends_a_wait_and_loses_nothing) {
+  run([] {
+    auto [ours, peer] = tcp_pair();
+    net::listener listening{net::endpoint::loopback_v4(0)};
+    std::error_code of_read, of_accept, of_late_read;
+    {
+      const timeout limit{std::chrono::milliseconds{2}};
+      read_some_text(ours, 10, of_read);
+      listening.accept(of_accept);
+      send_all(peer, "late");
+      read_some_text(ours, 10, of_late_read);  // transfers nothing
+    }
+    EXPECT_EQ(of_read, errc::timed_out);
+    EXPECT_EQ(of_accept, errc::timed_out);
+    EXPECT_EQ(of_late_read, errc::timed_out);
+    EXPECT_EQ(read_some_text(ours, 10), "late");
+  });
+}
+
 TEST_F(Cancellation, lets_a_fiber_that_ignores_it_freeze_nobody_and_names_it) {
   run([] {
     auto [ours, peer] = tcp_pair();

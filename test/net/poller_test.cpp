@@ -334,7 +334,7 @@ TEST_F(PollerDeathTest, an_operation_on_a_thread_that_runs_no_fibers_ends_the_pr
   auto [ours, peer] = tcp_pair();
   set_diagnostics_sink({});
 
-  EXPECT_DEATH(read_some_text(ours), "^weft: [^\n]*on a thread that runs none[^\n]*\n$");
+  EXPECT_DEATH(read_some_text(ours), "^weft: [^\n]*on a thread that runs no fibers[^\n]*\n$");
 }
 
 // ---- the pool of buffers ---------------------------------------------------------------------

@@ -7,8 +7,8 @@
 //     answer.join();                                     // waits, and says nothing of failures
 //     print(answer.result());                            // throws what the fiber threw
 //
-// Threads: only fibers of the runtime that spawned it may use a handle; once the fiber has ended
-// the handle may outlive the runtime.
+// Threads: a handle may be used by fibers of any worker, and by plain threads, one at a time; those
+// then block. Once the fiber has ended the handle may outlive the runtime.
 #pragma once
 
 #include <concepts>
@@ -29,6 +29,8 @@ namespace detail {
 struct control_block;
 struct handle_maker;
 class fiber_group;
+class scheduler;
+enum class cancellation : std::uint8_t;
 }  // namespace detail
 
 /// What a fiber can run: a function without arguments that can be copied or moved into the fiber.
@@ -145,8 +147,20 @@ private:
 
 namespace detail {
 
+// Where a fiber is spawned.
+struct spawn_place {
+  scheduler* worker = nullptr;  // null is that of the caller
+  fiber_group* group = nullptr;
+};
+
+// A worker of the caller's runtime.
+// Errors: std::errc::invalid_argument, thrown, when there is none of that index.
+scheduler* worker_at(std::size_t index);
+scheduler* least_loaded_worker();
+
 // A control block with a stack reserved, or null and `ec` set. Becomes a fiber by start().
-control_block* reserve_fiber(const spawn_options& options, fiber_group* group, std::error_code& ec);
+control_block* reserve_fiber(const spawn_options& options, const spawn_place& place,
+                             std::error_code& ec);
 // Room for a task of this size, in the block if it fits; null and `ec` if there is no memory.
 void* task_storage(control_block& block, std::size_t size, std::size_t alignment,
                    std::error_code& ec) noexcept;
@@ -163,10 +177,10 @@ inline constexpr const char* how_to_get_stacks =
 [[noreturn]] void throw_spawn_error(std::error_code ec);
 
 template <fiber_function Function>
-control_block* spawn_in(fiber_group* group, const spawn_options& options, Function&& function,
+control_block* spawn_at(const spawn_place& where, const spawn_options& options, Function&& function,
                         std::error_code& ec) {
   using task_type = task<std::decay_t<Function>>;
-  control_block* const block = reserve_fiber(options, group, ec);
+  control_block* const block = reserve_fiber(options, where, ec);
   if (block == nullptr) return nullptr;
   void* place = nullptr;
   try {
@@ -184,11 +198,23 @@ control_block* spawn_in(fiber_group* group, const spawn_options& options, Functi
   return block;
 }
 
+template <fiber_function Function>
+using fiber_of = fiber<std::invoke_result_t<std::decay_t<Function>>>;
+
 struct handle_maker {
   template <fiber_function Function>
-  static auto spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
-    using handle = fiber<std::invoke_result_t<std::decay_t<Function>>>;
-    return handle{spawn_in(nullptr, options, std::forward<Function>(function), ec)};
+  static fiber_of<Function> spawn(const spawn_place& place, const spawn_options& options,
+                                  Function&& function, std::error_code& ec) {
+    return fiber_of<Function>{spawn_at(place, options, std::forward<Function>(function), ec)};
+  }
+
+  template <fiber_function Function>
+  static fiber_of<Function> spawn(const spawn_place& place, const spawn_options& options,
+                                  Function&& function) {
+    std::error_code ec;
+    auto handle = spawn(place, options, std::forward<Function>(function), ec);
+    if (ec) throw_spawn_error(ec);
+    return handle;
   }
 };
 
@@ -202,22 +228,66 @@ struct handle_maker {
 ///         std::errc::invalid_argument for a stack size over 1 GiB.
 template <fiber_function Function>
 auto spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
-  return detail::handle_maker::spawn(options, std::forward<Function>(function), ec);
+  return detail::handle_maker::spawn({}, options, std::forward<Function>(function), ec);
 }
 
 /// The same; throws std::system_error where the overload above sets `ec`.
 template <fiber_function Function>
 auto spawn(const spawn_options& options, Function&& function) {
-  std::error_code ec;
-  auto handle = spawn(options, std::forward<Function>(function), ec);
-  if (ec) detail::throw_spawn_error(ec);
-  return handle;
+  return detail::handle_maker::spawn({}, options, std::forward<Function>(function));
 }
 
 /// The same with the default options.
 template <fiber_function Function>
 auto spawn(Function&& function, std::source_location location = std::source_location::current()) {
   return spawn(spawn_options{.location = location}, std::forward<Function>(function));
+}
+
+/// Spawns a fiber on worker `index` of the runtime, counted from 0; it runs there, on another
+/// thread, as soon as that worker comes to it. A fiber never changes its worker.
+///
+/// Errors: as spawn(); errc::closed once the main function of the runtime has returned. Throws
+///         std::errc::invalid_argument when there is no such worker.
+template <fiber_function Function>
+auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
+              std::error_code& ec) {
+  return detail::handle_maker::spawn({.worker = detail::worker_at(index)}, options,
+                                     std::forward<Function>(function), ec);
+}
+
+/// The same; throws std::system_error where the overload above sets `ec`.
+template <fiber_function Function>
+auto spawn_on(std::size_t index, const spawn_options& options, Function&& function) {
+  return detail::handle_maker::spawn({.worker = detail::worker_at(index)}, options,
+                                     std::forward<Function>(function));
+}
+
+/// The same with the default options.
+template <fiber_function Function>
+auto spawn_on(std::size_t index, Function&& function,
+              std::source_location location = std::source_location::current()) {
+  return spawn_on(index, spawn_options{.location = location}, std::forward<Function>(function));
+}
+
+/// Spawns a fiber on the worker that has the fewest. Errors: as spawn_on().
+template <fiber_function Function>
+auto spawn_anywhere(const spawn_options& options, Function&& function, std::error_code& ec) {
+  return detail::handle_maker::spawn({.worker = detail::least_loaded_worker()}, options,
+                                     std::forward<Function>(function), ec);
+}
+
+/// The same; throws std::system_error where the overload above sets `ec`.
+template <fiber_function Function>
+auto spawn_anywhere(const spawn_options& options, Function&& function) {
+  return detail::handle_maker::spawn({.worker = detail::least_loaded_worker()}, options,
+                                     std::forward<Function>(function));
+}
+
+/// The same with the default options.
+template <fiber_function Function>
+auto spawn_anywhere(Function&& function,
+                    std::source_location location = std::source_location::current()) {
+  return spawn_anywhere(spawn_options{.location = location}, std::forward<Function>(function));
 }
 
 }  // namespace weft

@@ -1,18 +1,24 @@
-// The runtime: the worker that runs fibers, on the thread that calls run().
+// The runtime: the workers that run fibers. Worker 0 is the thread that calls run(); each other one
+// is a thread of its own, for as long as run() lasts.
 //
-// Several runtimes may exist at once, each on a thread of its own, and one after the other.
-// Threads: request_stop() from any thread and from signal handlers; the rest by the owning thread.
+// Several runtimes may exist at once, each run by a thread of its own, and one after the other.
+// Threads: request_stop() from any thread and from signal handlers, post() and spawn() from any
+// thread; the rest by the owning thread.
 #pragma once
 
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
+#include <weft/fiber/detail/promised_call.hpp>
 #include <weft/fiber/detail/task.hpp>
+#include <weft/fiber/fiber.hpp>
 
 namespace weft {
 
@@ -33,12 +39,15 @@ struct runtime_options {
   /// used as far as it is touched. Rounded up to a power of two, at least 16 KiB.
   std::size_t stack_size = 256 * 1024;
   stack_guard guard = stack_guard::automatic;
+  /// Threads that run fibers, from 1 to 1,024. A fiber stays on the worker it was spawned on.
+  unsigned workers = 1;
 };
 
 class runtime {
 public:
-  /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB;
-  ///         std::errc::not_supported where the kernel's pages are not of 4 KiB.
+  /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB
+  ///         and for no workers or more than 1,024; std::errc::not_supported where the kernel's
+  ///         pages are not of 4 KiB.
   explicit runtime(runtime_options options = {});
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
@@ -48,6 +57,8 @@ public:
   /// and join as any other fiber. When it has ended, the fibers that are still there are cancelled
   /// and waited for; one that goes on for 5 s ends the process with its name. Returns what the main
   /// function returns or throws what it throws. May be called again.
+  ///
+  /// Errors: std::system_error when a thread for a worker is not to be had.
   template <class Function>
   std::invoke_result_t<Function> run(Function&& main_function) {
     detail::task<std::decay_t<Function>> task{std::in_place, std::forward<Function>(main_function)};
@@ -66,7 +77,35 @@ public:
   /// of the next run, so that a request is not lost on one that is about to start.
   void request_stop() noexcept;
 
+  /// Has a fiber of worker 0 call `function()`; what that throws is reported as of a detached
+  /// fiber. What is posted before run() waits for it. Never waits.
+  ///
+  /// Errors: errc::closed, thrown, from the end of the main function to the next run(); else as
+  ///         weft::spawn().
+  template <fiber_function Function>
+  void post(Function&& function, std::source_location location = std::source_location::current()) {
+    detail::handle_maker::spawn({.worker = worker(0)}, {.location = location},
+                                std::forward<Function>(function))
+        .detach();
+  }
+
+  /// Has a fiber of worker 0 call `function()` and returns a future of what comes of it, for plain
+  /// threads: get() blocks the thread. A fiber uses weft::spawn_on().
+  ///
+  /// Errors: as post(); in the future what the function threw, or errc::cancelled if the run ended
+  ///         before it began.
+  template <fiber_function Function>
+  std::future<std::invoke_result_t<std::decay_t<Function>>>
+  spawn(Function&& function, std::source_location location = std::source_location::current()) {
+    detail::promised_call<std::decay_t<Function>> call{std::in_place,
+                                                       std::forward<Function>(function)};
+    auto result = call.get_future();
+    post(std::move(call), location);
+    return result;
+  }
+
 private:
+  detail::scheduler* worker(std::size_t index) const noexcept;
   void run_main(detail::task_base& main_task);
 
   struct state;

@@ -2,7 +2,7 @@
 //
 // The destructor gives the buffer back. A lease may be kept across waits; the worker then takes
 // another buffer for the next read.
-// Threads: fibers of the worker that lent it.
+// Threads: fibers of any worker, one at a time.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,10 @@
 // A datagram socket (UDP, or UNIX datagrams) whose calls look blocking and park only the calling
 // fiber.
 //
-// Threads: fibers of one runtime; several may use it at once, and each datagram goes to one reader,
-// in the order in which the readers came. Closing it, or destroying it, ends their waits with
-// errc::closed.
+// A wait also ends with errc::timed_out when a weft::timeout around it expires.
+// Threads: fibers of one runtime, on whichever of its workers; several may use it at once, and each
+// datagram goes to one reader, in the order in which the readers came. Closing it, or destroying
+// it, ends their waits with errc::closed.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,9 @@
 // A listening socket: accepts connections, and goes on doing so when descriptors run out.
 //
-// Threads: fibers of one runtime; several may accept at once and are served in the order in which
-// they came. Closing it, or destroying it, ends their waits with errc::closed.
+// A wait also ends with errc::timed_out when a weft::timeout around it expires.
+// Threads: fibers of one runtime, on whichever of its workers; several may accept at once and are
+// served in the order in which they came. Closing it, or destroying it, ends their waits with
+// errc::closed.
 #pragma once
 
 #include <string>

@@ -1,8 +1,9 @@
 // A stream socket whose calls look blocking and park only the calling fiber.
 //
-// Threads: fibers of one runtime. Several may use a socket at once: readers are served in the order
-// in which they came, and so are writers, each whole read or write before the next. Closing it, or
-// destroying it, ends their waits with errc::closed.
+// A wait also ends with errc::timed_out when a weft::timeout around it expires.
+// Threads: fibers of one runtime, on whichever of its workers. Several may use a socket at once:
+// readers are served in the order in which they came, and so are writers, each whole read or write
+// before the next. Closing it, or destroying it, ends their waits with errc::closed.
 #pragma once
 
 #include <chrono>

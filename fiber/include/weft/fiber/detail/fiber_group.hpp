@@ -24,7 +24,8 @@ public:
   // Spawns a fiber into the group, without a handle. Errors as weft::spawn().
   template <fiber_function Function>
   void spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
-    control_block* const block = spawn_in(this, options, std::forward<Function>(function), ec);
+    control_block* const block =
+        spawn_at({.group = this}, options, std::forward<Function>(function), ec);
     if (block != nullptr) detach_fiber(*block);
   }
 

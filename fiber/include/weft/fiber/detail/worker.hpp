@@ -1,6 +1,7 @@
 // How a library above fiber/ puts its own driver under the worker it runs on. Not for users.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -15,6 +16,18 @@ void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexc
 
 // The driver of the running worker if it was installed as of this kind, or null.
 driver* installed_driver(const void* kind) noexcept;
+
+// Which worker of which runtime the caller is; runtimes are numbered from 1 in the order of their
+// creation. {0, 0} on a plain thread.
+struct worker_position {
+  std::uint32_t runtime = 0;
+  std::uint32_t index = 0;
+};
+
+worker_position this_worker() noexcept;
+
+// The number that the next runtime would get.
+std::uint32_t take_runtime_number() noexcept;
 
 // Ends the process for a bug in the program that uses weft: writes one line, `what` and the name of
 // the running fiber, to the diagnostics sink, and aborts.

@@ -1,11 +1,16 @@
 // A file descriptor of weft's and its record in the table of all of them. Not for users.
 //
 // The destructor closes the descriptor, which ends the waits on it with errc::closed; it never
-// waits. Threads: fibers of one worker.
+// waits. Where an operation on another worker is in a system call on it, that operation closes the
+// number, so that it cannot be another's by then.
+// Threads: any may close it or start an operation on it while others do; the one that moves or
+// destroys it must be alone.
 #pragma once
 
+#include <cstdint>
 #include <system_error>
-#include <utility>
+
+#include <weft/fiber/detail/atomic.hpp>
 
 namespace weft::net::detail {
 
@@ -14,10 +19,7 @@ struct fd_record;
 class descriptor {
 public:
   descriptor() noexcept = default;
-
-  descriptor(descriptor&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), record_(std::exchange(other.record_, nullptr)) {}
-
+  descriptor(descriptor&& other) noexcept;
   descriptor& operator=(descriptor&& other) noexcept;
 
   ~descriptor() { close(); }
@@ -26,21 +28,30 @@ public:
   // Errors: std::errc::not_enough_memory.
   static descriptor adopt(int fd, bool tcp_stream, std::error_code& ec) noexcept;
 
-  bool is_open() const noexcept { return record_ != nullptr; }
+  bool is_open() const noexcept { return record() != nullptr; }
 
-  int fd() const noexcept { return fd_; }
+  int fd() const noexcept { return is_open() ? fd_ : -1; }
 
-  fd_record* record() const noexcept { return record_; }
+  // Null once it is closed. Relaxed: the record is always there, and what may be done with it is
+  // decided by its generation.
+  fd_record* record() const noexcept { return record_.load(std::memory_order_relaxed); }
+
+  // The generation of the record for as long as the descriptor is open.
+  std::uint32_t generation() const noexcept { return generation_; }
 
   void close() noexcept;
   // Gives the descriptor away, no longer registered and in blocking mode; -1 if there is none.
   int release() noexcept;
 
 private:
-  descriptor(int fd, fd_record* record) noexcept : fd_(fd), record_(record) {}
+  fd_record* take_record() noexcept;
 
   int fd_ = -1;
-  fd_record* record_ = nullptr;
+  std::uint32_t generation_ = 0;
+  weft::detail::atomic<fd_record*> record_{nullptr};
 };
+
+// Closes a descriptor number that no record stands for any more and tells who waits for one.
+void close_number(int fd) noexcept;
 
 }  // namespace weft::net::detail

@@ -1,0 +1,116 @@
+// One wait, one waker: the word on which it is decided who ends a wait, and the lists in which
+// waits are published. Used by the libraries above fiber/; not for users.
+//
+// A wait arms its waiter, publishes it in one list or several and perhaps on a timer, and parks.
+// Whoever ends the wait claims the waiter while it holds the lock of the place where it found it;
+// one claim succeeds, so every wait ends for exactly one reason, and whoever claimed it resumes it.
+// A claim that fails passes the wake-up on to the next in the list. The one who waited unlinks what
+// is still published, under the same locks, before it waits again: no stale wake-up ever reaches a
+// later wait.
+// Threads: any, as the locks allow.
+#pragma once
+
+#include <cstdint>
+
+#include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/spin_lock.hpp>
+
+namespace weft::detail {
+
+enum class wake_reason : std::uint8_t {
+  none,       // not waiting
+  armed,      // waiting
+  ready,      // what was waited for has happened
+  timed_out,  // the deadline passed first
+  cancelled,  // a scope of the task was cancelled first
+  expired,    // the deadline of a scope of the task passed first
+  closed,     // the object waited on was closed first
+};
+
+struct waiter;
+
+// The place of a waiter in one list.
+struct wait_node {
+  wait_node* next = nullptr;  // both null when in no list
+  wait_node* previous = nullptr;
+  waiter* owner = nullptr;
+
+  bool linked() const noexcept { return next != nullptr; }
+};
+
+struct waiter {
+  using resume_function = void(waiter& claimed) noexcept;
+
+  // {generation : 56, wake_reason : 8}. Written by arm() and by the one claim() that succeeds.
+  atomic<std::uint64_t> word{0};
+  wait_node node{nullptr, nullptr, this};  // for a wait in one list
+  // Makes the task run on, whatever kind it is; called by whoever has claimed the waiter.
+  resume_function* resume = nullptr;
+
+  waiter() noexcept = default;
+
+  explicit waiter(resume_function* how) noexcept : resume(how) {}
+
+  waiter(const waiter&) = delete;
+  waiter& operator=(const waiter&) = delete;
+
+  // Starts a new wait; claims for the former one fail from now on.
+  void arm() noexcept;
+  // Ends the wait for `reason`; false when something else has ended it already.
+  bool claim(wake_reason reason) noexcept;
+  // Why the last wait ended; `armed` while it has not.
+  wake_reason reason() const noexcept;
+};
+
+// Claims `entry` and resumes its task; false when its wait has ended already.
+bool wake(waiter& entry, wake_reason reason) noexcept;
+
+// The waits for one thing, in the order in which they came. Not an owner.
+// Threads: whoever holds the lock that its owner keeps beside it.
+class wait_list {
+public:
+  bool empty() const noexcept { return head_ == nullptr; }
+
+  // What claim_first() would look at first, or null.
+  const wait_node* first() const noexcept { return head_; }
+
+  void push_back(wait_node& entry) noexcept;
+  void remove(wait_node& entry) noexcept;
+
+  // Takes out and claims the first wait that can still be ended, or returns null. The caller
+  // resumes it, best after it has given up the lock.
+  waiter* claim_first(wake_reason reason) noexcept;
+  // The same for all: a chain for resume_all().
+  wait_node* claim_all(wake_reason reason) noexcept;
+
+private:
+  wait_node* take_claimed(wake_reason reason) noexcept;
+
+  wait_node* head_ = nullptr;  // a ring; the tail is head_->previous
+};
+
+// Resumes a waiter that claim_first() has returned; does nothing for null.
+inline void resume(waiter* claimed) noexcept {
+  if (claimed != nullptr) claimed->resume(*claimed);
+}
+
+// Resumes what claim_all() has returned.
+void resume_all(wait_node* claimed) noexcept;
+
+// A list with a lock of its own.
+class wait_queue {
+public:
+  bool empty() noexcept;
+  void push_back(waiter& entry) noexcept;
+  void remove(waiter& entry) noexcept;
+
+  // Ends the first wait that can still be ended, for `reason`; false when there is none.
+  bool wake_one(wake_reason reason) noexcept;
+  // Ends every wait.
+  void wake_all(wake_reason reason) noexcept;
+
+  spin_lock lock;
+  wait_list list;
+};
+
+}  // namespace weft::detail

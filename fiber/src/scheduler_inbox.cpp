@@ -1,0 +1,135 @@
+// What other threads ask of a worker: to run a fiber, to look whether one was cancelled.
+#include <mutex>
+#include <utility>
+
+#include "scheduler.hpp"
+
+namespace weft::detail {
+namespace {
+
+// Keeps a scheduler from being destroyed while another thread may still have to wake it: what was
+// pushed may end the run before wake() has returned.
+class visit {
+public:
+  // Relaxed: ordered before the push that follows, which the worker has seen when it ends.
+  explicit visit(atomic<std::uint32_t>& visitors) noexcept : visitors_(visitors) {
+    visitors_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  visit(const visit&) = delete;
+  visit& operator=(const visit&) = delete;
+
+  ~visit() { visitors_.fetch_sub(1, std::memory_order_release); }
+
+private:
+  atomic<std::uint32_t>& visitors_;
+};
+
+}  // namespace
+
+void resume_fiber(waiter& claimed) noexcept {
+  control_block& block = control_block::of(claimed);
+  if (block.owner == scheduler::running()) {
+    block.owner->make_ready(block);
+  } else {
+    block.owner->make_ready_remotely(block);
+  }
+}
+
+void scheduler::make_ready_remotely(control_block& block) noexcept {
+  const visit here{visitors_};
+  if (woken_.push(block)) wakeable_.load(std::memory_order_seq_cst)->wake();
+}
+
+void scheduler::cancel(control_block& block) noexcept {
+  if (block.has_status(fiber_status::done)) return;
+  if (!block.cancel_requested.exchange(true, std::memory_order_acq_rel)) check(block);
+}
+
+void scheduler::check(control_block& block) noexcept {
+  if (running() == this) return check_cancellation(block);
+  if (block.check_posted.exchange(true, std::memory_order_acq_rel)) return;
+  add_reference(block);
+  const visit here{visitors_};
+  if (checks_.push(block)) wakeable_.load(std::memory_order_seq_cst)->wake();
+}
+
+void scheduler::check_cancellation(control_block& block) noexcept {
+  block.judge();
+  if (block.judgement == verdict::none || !block.wait_is_cancellable) return;
+  wake(block.wait, reason_of(block.judgement));
+}
+
+// ---- the worker's side -------------------------------------------------------------------------
+
+bool scheduler::has_mail() const noexcept { return !woken_.empty() || !checks_.empty(); }
+
+void scheduler::take_mail() noexcept {
+  for (control_block* each = woken_.take_all(); each != nullptr;) {
+    control_block& block = *std::exchange(each, each->next_ready);
+    receive(block);
+  }
+  for (control_block* each = checks_.take_all(); each != nullptr;) {
+    control_block& block = *std::exchange(each, each->next_check);
+    block.check_posted.exchange(false, std::memory_order_acq_rel);
+    if (!block.has_status(fiber_status::done)) check_cancellation(block);
+    release_reference(block);
+  }
+}
+
+void scheduler::receive(control_block& block) noexcept {
+  if (!block.has_status(fiber_status::arriving)) return make_ready(block);
+  admit(block);
+  const std::lock_guard hold{door_};
+  --arriving_;
+}
+
+// After the last run: fibers that came after its end never run.
+void scheduler::drop_mail() noexcept {
+  for (control_block* each = woken_.take_all(); each != nullptr;) {
+    control_block& block = *std::exchange(each, each->next_ready);
+    stacks_.cancel_reservation(block.size_class);
+    block.cancel_requested.store(true, std::memory_order_relaxed);
+    block.task->abandon();
+    block.announce_end();
+    release_reference(block);
+  }
+  for (control_block* each = checks_.take_all(); each != nullptr;) {
+    release_reference(*std::exchange(each, each->next_check));
+  }
+}
+
+// ---- fibers spawned by other threads -----------------------------------------------------------
+
+void scheduler::open_to_others() noexcept {
+  const std::lock_guard hold{door_};
+  open_to_others_ = true;
+}
+
+void scheduler::close_to_others() noexcept {
+  const std::lock_guard hold{door_};
+  open_to_others_ = false;
+}
+
+bool scheduler::enter_remotely() noexcept {
+  const std::lock_guard hold{door_};
+  if (open_to_others_) ++arriving_;
+  return open_to_others_;
+}
+
+void scheduler::leave_remotely() noexcept {
+  // Ours to the end: after the count has become 0 the worker may end.
+  const visit here{visitors_};
+  {
+    const std::lock_guard hold{door_};
+    --arriving_;
+  }
+  ended_.wake_all(wake_reason::ready);
+}
+
+bool scheduler::awaits_arrivals() noexcept {
+  const std::lock_guard hold{door_};
+  return arriving_ != 0;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,89 @@
+#include <cstddef>
+
+#include <weft/fiber/detail/scope.hpp>
+#include <weft/fiber/detail/worker.hpp>
+
+#include "control_block.hpp"
+#include "scheduler.hpp"
+#include "thread_task.hpp"
+
+namespace weft::detail {
+
+scope_state& scope_state::of(timer_node& node) noexcept {
+  static_assert(offsetof(scope_state, timer) == 0);
+  return *reinterpret_cast<scope_state*>(&node);
+}
+
+wake_reason reason_of(verdict why) noexcept {
+  return why == verdict::cancelled ? wake_reason::cancelled : wake_reason::expired;
+}
+
+verdict verdict_of(const scope_state* innermost, verdict root) noexcept {
+  verdict result = verdict::none;
+  for (const scope_state* each = innermost; each != nullptr; each = each->outer) {
+    const verdict own = each->own.load(std::memory_order_acquire);
+    if (own != verdict::none) result = own;
+    if (each->shielded) return result;
+  }
+  return root != verdict::none ? root : result;
+}
+
+void enter_scope(scope_state& scope) noexcept {
+  if (scheduler* const worker = scheduler::running()) {
+    scope.fiber = &worker->current();
+    scope.outer = scope.fiber->innermost_scope;
+    scope.fiber->innermost_scope = &scope;
+    scope.fiber->judge();
+  } else {
+    scope.thread = &thread_task::of_this_thread();
+    scope.thread->enter(scope);
+  }
+}
+
+void leave_scope(scope_state& scope) noexcept {
+  scheduler* const worker = scheduler::running();
+  if (scope.fiber != nullptr) {
+    if (worker == nullptr || &worker->current() != scope.fiber ||
+        scope.fiber->innermost_scope != &scope) {
+      misuse("a cancel scope was left by another task, or before one inside it");
+    }
+    worker->scope_timers().cancel(scope.timer);
+    scope.fiber->innermost_scope = scope.outer;
+    scope.fiber->judge();
+  } else {
+    scope.thread->leave(scope);
+  }
+}
+
+void cancel_scope_for(scope_state& scope, verdict why) noexcept {
+  verdict expected = verdict::none;
+  if (!scope.own.compare_exchange_strong(expected, why, std::memory_order_acq_rel)) return;
+  if (scope.fiber != nullptr) {
+    scope.fiber->owner->check(*scope.fiber);
+  } else {
+    scope.thread->cancel();
+  }
+}
+
+void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline) noexcept {
+  scope.deadline = deadline;
+  const bool has_passed = deadline <= deadline_clock::now();
+  // A plain thread looks at the deadline itself.
+  if (scope.fiber != nullptr) {
+    timer_wheel& timers = scope.fiber->owner->scope_timers();
+    if (has_passed || deadline == no_deadline) {
+      timers.cancel(scope.timer);
+    } else {
+      timers.arm(scope.timer, deadline);
+    }
+  }
+  if (has_passed) cancel_scope_for(scope, verdict::expired);
+}
+
+verdict current_verdict() noexcept {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->current().judgement
+                           : thread_task::of_this_thread().current_verdict();
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,141 @@
+#include "thread_task.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <mutex>
+
+#include <weft/fiber/detail/worker.hpp>
+
+#include "futex.hpp"
+
+namespace weft::detail {
+thread_task& thread_task::of_this_thread() noexcept {
+  thread_local thread_task mine;
+  return mine;
+}
+
+thread_task::thread_task() noexcept : wait_(&thread_task::resume) {}
+
+// The last that whoever claimed the waiter does with it: the thread may run on and end before it is
+// woken. The kernel does not mind a word that is gone, and whoever sleeps on one that has its
+// address by then is woken for nothing.
+void thread_task::resume(waiter& claimed) noexcept {
+  static_assert(offsetof(thread_task, wait_) == 0);
+  auto& task = reinterpret_cast<thread_task&>(claimed);
+  const std::uint32_t* const word = task.futex_word();
+  // Pairs with the load in block().
+  task.resumed_.store(1, std::memory_order_release);
+  futex_wake_one(word);
+}
+
+// ---- waiting -----------------------------------------------------------------------------------
+
+wake_reason thread_task::wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
+                              cancellation mode) {
+  arm();
+  list.push_back(wait_.node);
+  held.unlock();
+  const wake_reason reason = block(deadline, mode);
+  if (reason != wake_reason::ready && reason != wake_reason::closed) {
+    held.lock();
+    if (wait_.node.linked()) list.remove(wait_.node);
+    held.unlock();
+  }
+  return reason;
+}
+
+wake_reason thread_task::wait_until(deadline_clock::time_point deadline, cancellation mode) {
+  arm();
+  return block(deadline, mode);
+}
+
+void thread_task::arm() noexcept {
+  resumed_.store(0, std::memory_order_relaxed);
+  wait_.arm();
+}
+
+// With the waiter armed. Whoever else claims it still has to resume it: only then may it be used
+// again.
+wake_reason thread_task::block(deadline_clock::time_point deadline, cancellation mode) noexcept {
+  const bool honoured = mode == cancellation::honoured;
+  auto limit = deadline;
+  if (honoured) limit = std::min(deadline, become_cancellable());
+  // Pairs with the store in resume().
+  while (resumed_.load(std::memory_order_acquire) == 0) {
+    if (futex_wait(futex_word(), 0, limit)) continue;
+    const verdict now = honoured ? current_verdict() : verdict::none;
+    if (wait_.claim(now != verdict::none ? reason_of(now) : wake_reason::timed_out)) break;
+    limit = no_deadline;
+  }
+  if (honoured) {
+    const std::lock_guard hold{lock_};
+    cancellable_ = false;
+  }
+  return wait_.reason();
+}
+
+// From now on cancel() ends the wait; if that was called before, the wait is over already. Returns
+// the nearest deadline of a scope.
+deadline_clock::time_point thread_task::become_cancellable() noexcept {
+  const std::lock_guard hold{lock_};
+  cancellable_ = true;
+  const verdict now = verdict_of(innermost_, verdict::none);
+  if (now != verdict::none && wait_.claim(reason_of(now))) {
+    resumed_.store(1, std::memory_order_relaxed);
+  }
+  return nearest_deadline();
+}
+
+// ---- scopes ------------------------------------------------------------------------------------
+
+void thread_task::enter(scope_state& scope) noexcept {
+  const std::lock_guard hold{lock_};
+  scope.outer = innermost_;
+  innermost_ = &scope;
+}
+
+void thread_task::leave(scope_state& scope) noexcept {
+  const std::lock_guard hold{lock_};
+  if (innermost_ != &scope) misuse("a cancel scope was left before one inside it");
+  innermost_ = scope.outer;
+}
+
+verdict thread_task::current_verdict() noexcept {
+  const std::lock_guard hold{lock_};
+  expire_scopes();
+  return verdict_of(innermost_, verdict::none);
+}
+
+void thread_task::cancel() noexcept {
+  bool claimed = false;
+  {
+    const std::lock_guard hold{lock_};
+    const verdict now = verdict_of(innermost_, verdict::none);
+    claimed = cancellable_ && now != verdict::none && wait_.claim(reason_of(now));
+  }
+  if (claimed) resume(wait_);
+}
+
+// With the lock held.
+void thread_task::expire_scopes() noexcept {
+  if (nearest_deadline() == no_deadline) return;
+  const auto now = deadline_clock::now();
+  for (scope_state* each = innermost_; each != nullptr; each = each->outer) {
+    verdict expected = verdict::none;
+    if (each->deadline <= now) {
+      each->own.compare_exchange_strong(expected, verdict::expired, std::memory_order_acq_rel);
+    }
+  }
+}
+
+// Of the scopes that concern the task now. With the lock held.
+deadline_clock::time_point thread_task::nearest_deadline() const noexcept {
+  auto nearest = no_deadline;
+  for (const scope_state* each = innermost_; each != nullptr; each = each->outer) {
+    nearest = std::min(nearest, each->deadline);
+    if (each->shielded) break;
+  }
+  return nearest;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,53 @@
+// A plain thread as a task: how it waits where a fiber would park, and the scopes it is in.
+//
+// It blocks until it is resumed. There is no worker to look at its scopes: whoever cancels
+// one claims the waiter of the thread, and the thread sleeps no longer than the nearest deadline.
+// Threads: each for itself, but for cancel().
+#pragma once
+
+#include <weft/fiber/detail/scope.hpp>
+#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/wait.hpp>
+
+namespace weft::detail {
+
+class thread_task {
+public:
+  static thread_task& of_this_thread() noexcept;
+
+  thread_task(const thread_task&) = delete;
+  thread_task& operator=(const thread_task&) = delete;
+
+  // As weft::detail::wait() and wait_until().
+  wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
+                   cancellation mode);
+  wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode);
+
+  void enter(scope_state& scope) noexcept;
+  void leave(scope_state& scope) noexcept;
+  verdict current_verdict() noexcept;
+  // Any thread: one of its scopes was cancelled.
+  void cancel() noexcept;
+
+private:
+  thread_task() noexcept;
+
+  static void resume(waiter& claimed) noexcept;
+  void arm() noexcept;
+  wake_reason block(deadline_clock::time_point deadline, cancellation mode) noexcept;
+  deadline_clock::time_point become_cancellable() noexcept;
+  void expire_scopes() noexcept;
+  deadline_clock::time_point nearest_deadline() const noexcept;
+
+  const std::uint32_t* futex_word() const noexcept {
+    return reinterpret_cast<const std::uint32_t*>(&resumed_);
+  }
+
+  waiter wait_;
+  atomic<std::uint32_t> resumed_{0};  // 1 once the wait is over and nobody else looks at `wait_`
+  spin_lock lock_;                    // guards the chain of scopes and `cancellable_`
+  scope_state* innermost_ = nullptr;
+  bool cancellable_ = false;  // it waits, and cancel() may end that
+};
+
+}  // namespace weft::detail

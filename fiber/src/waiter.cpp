@@ -1,0 +1,136 @@
+#include <mutex>
+#include <utility>
+
+#include <weft/fiber/detail/waiter.hpp>
+
+namespace weft::detail {
+namespace {
+
+constexpr std::uint64_t reason_mask = 0xff;
+constexpr std::uint64_t generation_step = reason_mask + 1;
+
+}  // namespace
+
+// ---- waiter ------------------------------------------------------------------------------------
+
+void waiter::arm() noexcept {
+  // Relaxed: the wait is published afterwards, under the lock of the list it is put in.
+  const std::uint64_t generation = word.load(std::memory_order_relaxed) & ~reason_mask;
+  word.store((generation + generation_step) | static_cast<std::uint64_t>(wake_reason::armed),
+             std::memory_order_relaxed);
+}
+
+bool waiter::claim(wake_reason reason) noexcept {
+  std::uint64_t expected = word.load(std::memory_order_relaxed);
+  if ((expected & reason_mask) != static_cast<std::uint64_t>(wake_reason::armed)) return false;
+  const std::uint64_t claimed = (expected & ~reason_mask) | static_cast<std::uint64_t>(reason);
+  if (__libc_single_threaded != 0) {
+    word.store(claimed, std::memory_order_relaxed);
+    return true;
+  }
+  // Pairs with the load in reason(): what the waker did before is seen by the task it woke.
+  return word.compare_exchange_strong(expected, claimed, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed);
+}
+
+wake_reason waiter::reason() const noexcept {
+  // Pairs with the exchange in claim().
+  return static_cast<wake_reason>(word.load(std::memory_order_acquire) & reason_mask);
+}
+
+bool wake(waiter& entry, wake_reason reason) noexcept {
+  if (!entry.claim(reason)) return false;
+  entry.resume(entry);
+  return true;
+}
+
+// ---- wait_list ---------------------------------------------------------------------------------
+
+void wait_list::push_back(wait_node& entry) noexcept {
+  if (head_ == nullptr) {
+    head_ = entry.next = entry.previous = &entry;
+    return;
+  }
+  entry.next = head_;
+  entry.previous = head_->previous;
+  head_->previous->next = &entry;
+  head_->previous = &entry;
+}
+
+void wait_list::remove(wait_node& entry) noexcept {
+  if (entry.next == &entry) {
+    head_ = nullptr;
+  } else {
+    if (head_ == &entry) head_ = entry.next;
+    entry.previous->next = entry.next;
+    entry.next->previous = entry.previous;
+  }
+  entry.next = entry.previous = nullptr;
+}
+
+wait_node* wait_list::take_claimed(wake_reason reason) noexcept {
+  while (head_ != nullptr) {
+    wait_node& first = *head_;
+    remove(first);
+    if (first.owner->claim(reason)) return &first;
+  }
+  return nullptr;
+}
+
+waiter* wait_list::claim_first(wake_reason reason) noexcept {
+  wait_node* const taken = take_claimed(reason);
+  return taken != nullptr ? taken->owner : nullptr;
+}
+
+wait_node* wait_list::claim_all(wake_reason reason) noexcept {
+  wait_node* chain = nullptr;
+  wait_node** end = &chain;
+  while (wait_node* const taken = take_claimed(reason)) {
+    *end = taken;
+    end = &taken->next;
+  }
+  return chain;
+}
+
+void resume_all(wait_node* claimed) noexcept {
+  while (claimed != nullptr) {
+    // The task may wait again as soon as it runs on, so the link goes first.
+    wait_node& each = *std::exchange(claimed, claimed->next);
+    each.next = nullptr;
+    each.owner->resume(*each.owner);
+  }
+}
+
+// ---- wait_queue --------------------------------------------------------------------------------
+
+bool wait_queue::empty() noexcept {
+  const std::lock_guard hold{lock};
+  return list.empty();
+}
+
+void wait_queue::push_back(waiter& entry) noexcept {
+  const std::lock_guard hold{lock};
+  list.push_back(entry.node);
+}
+
+void wait_queue::remove(waiter& entry) noexcept {
+  const std::lock_guard hold{lock};
+  list.remove(entry.node);
+}
+
+bool wait_queue::wake_one(wake_reason reason) noexcept {
+  lock.lock();
+  waiter* const claimed = list.claim_first(reason);
+  lock.unlock();
+  resume(claimed);
+  return claimed != nullptr;
+}
+
+void wait_queue::wake_all(wake_reason reason) noexcept {
+  lock.lock();
+  wait_node* const claimed = list.claim_all(reason);
+  lock.unlock();
+  resume_all(claimed);
+}
+
+}  // namespace weft::detail

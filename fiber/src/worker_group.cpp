@@ -1,0 +1,92 @@
+#include "worker_group.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <pthread.h>
+#include <string>
+
+#include <weft/fiber/detail/worker.hpp>
+
+namespace weft::detail {
+
+namespace {
+
+// Relaxed: only the values need to differ.
+atomic<std::uint32_t> last_runtime_number{0};
+
+}  // namespace
+
+std::uint32_t take_runtime_number() noexcept {
+  return last_runtime_number.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+worker_position this_worker() noexcept {
+  const scheduler* const running = scheduler::running();
+  if (running == nullptr) return {};
+  return {running->siblings().number(), running->index()};
+}
+
+worker_group::worker_group(const runtime_options& options) : number_(take_runtime_number()) {
+  for (unsigned i = 0; i < options.workers; ++i) {
+    workers_.push_back(std::make_unique<scheduler>(options, *this, i));
+  }
+}
+
+scheduler& worker_group::least_loaded() const noexcept {
+  return **std::ranges::min_element(
+      workers_, {}, [](const std::unique_ptr<scheduler>& each) { return each->live_fibers(); });
+}
+
+void worker_group::run(task_base& main_task) {
+  ending_ = false;
+  unended_ = workers_.size();
+  for (const auto& each : workers_) each->open_to_others();
+  std::vector<std::thread> threads;
+  try {
+    for (std::size_t i = 1; i < workers_.size(); ++i) {
+      threads.emplace_back([this, i] { run_beside(i); });
+    }
+  } catch (...) {
+    unended_ = threads.size();
+    begin_to_end();
+    for (std::thread& each : threads) each.join();
+    throw;
+  }
+  at(0).run(main_task);
+  for (std::thread& each : threads) each.join();
+}
+
+void worker_group::run_beside(std::size_t index) {
+  ::pthread_setname_np(::pthread_self(), ("weft-" + std::to_string(index)).c_str());
+  const auto wait_for_the_end = [this] {
+    until_ending_.lock.lock();
+    while (!ending_) {
+      wait(until_ending_.list, until_ending_.lock, no_deadline, cancellation::ignored);
+      until_ending_.lock.lock();
+    }
+    until_ending_.lock.unlock();
+  };
+  task<decltype(wait_for_the_end)> main_task{std::in_place, wait_for_the_end};
+  at(index).run(main_task);
+}
+
+void worker_group::begin_to_end() noexcept {
+  {
+    const std::lock_guard hold{until_ending_.lock};
+    ending_ = true;
+  }
+  until_ending_.wake_all(wake_reason::ready);
+}
+
+void worker_group::end_together() {
+  until_all_ended_.lock.lock();
+  if (--unended_ == 0) {
+    until_all_ended_.lock.unlock();
+    until_all_ended_.wake_all(wake_reason::ready);
+    return;
+  }
+  // Woken for nothing else: the count never grows during a run.
+  wait(until_all_ended_.list, until_all_ended_.lock, no_deadline, cancellation::ignored);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,58 @@
+// The workers of one runtime, which start and end together: worker 0 on the thread that calls
+// run(), each other one on a thread of its own.
+//
+// Threads: as said at each function.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/runtime.hpp>
+
+#include "scheduler.hpp"
+
+namespace weft::detail {
+
+class worker_group {
+public:
+  explicit worker_group(const runtime_options& options);
+  worker_group(const worker_group&) = delete;
+  worker_group& operator=(const worker_group&) = delete;
+  ~worker_group() = default;
+
+  std::uint32_t number() const noexcept { return number_; }
+
+  std::size_t size() const noexcept { return workers_.size(); }
+
+  scheduler& at(std::size_t index) const noexcept { return *workers_[index]; }
+
+  // The one with the fewest fibers. Any thread.
+  scheduler& least_loaded() const noexcept;
+
+  // Runs `main_task` on worker 0 and the others beside it; returns when all have ended.
+  // Errors: std::system_error when a thread cannot be had, before anything has run.
+  void run(task_base& main_task);
+
+  // Has all workers end their fibers: the main function has returned. Any worker; again is nothing.
+  void begin_to_end() noexcept;
+  // Called by each worker when its fibers have ended; waits until all have, for until then fibers
+  // of others may need its poller.
+  void end_together();
+
+private:
+  void run_beside(std::size_t index);
+
+  const std::uint32_t number_;
+  std::vector<std::unique_ptr<scheduler>> workers_;
+  // Guarded by the locks of the queues after them.
+  bool ending_ = false;
+  wait_queue until_ending_;
+  std::size_t unended_ = 0;
+  wait_queue until_all_ended_;
+};
+
+}  // namespace weft::detail
