@@ -30,15 +30,18 @@ void thread_task::resume(waiter& claimed) noexcept {
 
 // ---- waiting -----------------------------------------------------------------------------------
 
-wake_reason thread_task::wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
-                              cancellation mode) {
+wake_reason thread_task::wait(wait_list& list, wait_node& node, spin_lock& held,
+                              deadline_clock::time_point deadline, cancellation mode,
+                              waiter* handed) {
   arm();
-  list.push_back(wait_.node);
+  node.owner = &wait_;
+  list.push_back(node);
   held.unlock();
+  detail::resume(handed);
   const wake_reason reason = block(deadline, mode);
   if (reason != wake_reason::ready && reason != wake_reason::closed) {
     held.lock();
-    if (wait_.node.linked()) list.remove(wait_.node);
+    if (node.linked()) list.remove(node);
     held.unlock();
   }
   return reason;

@@ -19,9 +19,12 @@ public:
   thread_task& operator=(const thread_task&) = delete;
 
   // As weft::detail::wait() and wait_until().
-  wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
-                   cancellation mode);
+  wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
+                   deadline_clock::time_point deadline, cancellation mode, waiter* handed);
   wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode);
+
+  // Its address tells tasks apart.
+  waiter& own_waiter() noexcept { return wait_; }
 
   void enter(scope_state& scope) noexcept;
   void leave(scope_state& scope) noexcept;

@@ -25,23 +25,47 @@ deadline_clock::time_point deadline_after(any_duration duration) noexcept {
   return length < no_deadline - now ? now + length : no_deadline;
 }
 
-wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
-                 cancellation mode) {
+waiter& waiter_of_this_task() noexcept {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->current().wait : thread_task::of_this_thread().own_waiter();
+}
+
+wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
+                 deadline_clock::time_point deadline, cancellation mode, waiter* handed) {
   scheduler* const worker = scheduler::running();
   if (worker == nullptr) {
-    return thread_task::of_this_thread().wait(list, held, deadline, mode);
+    return thread_task::of_this_thread().wait(list, node, held, deadline, mode, handed);
   }
   waiter& mine = worker->current().wait;
   mine.arm();
-  list.push_back(mine.node);
+  node.owner = &mine;
+  list.push_back(node);
   held.unlock();
+  resume(handed);
   const wake_reason reason = worker->park_until(deadline, mode);
   if (reason != wake_reason::ready && reason != wake_reason::closed) {
     held.lock();
-    if (mine.node.linked()) list.remove(mine.node);
+    if (node.linked()) list.remove(node);
     held.unlock();
   }
   return reason;
+}
+
+wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
+                 cancellation mode) {
+  return wait(list, waiter_of_this_task().node, held, deadline, mode);
+}
+
+bool has_passed(deadline_clock::time_point deadline) noexcept {
+  return deadline != no_deadline && deadline <= deadline_clock::now();
+}
+
+wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
+                           cancellation mode) {
+  if (!has_passed(deadline)) return wait(list, held, deadline, mode);
+  held.unlock();
+  spend_budget();
+  return wake_reason::timed_out;
 }
 
 wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancellation mode) {

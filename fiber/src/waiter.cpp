@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <mutex>
 #include <utility>
 
@@ -68,7 +69,7 @@ void wait_list::remove(wait_node& entry) noexcept {
   entry.next = entry.previous = nullptr;
 }
 
-wait_node* wait_list::take_claimed(wake_reason reason) noexcept {
+wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
   while (head_ != nullptr) {
     wait_node& first = *head_;
     remove(first);
@@ -78,18 +79,26 @@ wait_node* wait_list::take_claimed(wake_reason reason) noexcept {
 }
 
 waiter* wait_list::claim_first(wake_reason reason) noexcept {
-  wait_node* const taken = take_claimed(reason);
+  wait_node* const taken = claim_first_node(reason);
   return taken != nullptr ? taken->owner : nullptr;
 }
 
-wait_node* wait_list::claim_all(wake_reason reason) noexcept {
+wait_node* wait_list::claim_some(std::size_t& count, wake_reason reason) noexcept {
   wait_node* chain = nullptr;
   wait_node** end = &chain;
-  while (wait_node* const taken = take_claimed(reason)) {
+  while (count != 0) {
+    wait_node* const taken = claim_first_node(reason);
+    if (taken == nullptr) break;
     *end = taken;
     end = &taken->next;
+    --count;
   }
   return chain;
+}
+
+wait_node* wait_list::claim_all(wake_reason reason) noexcept {
+  std::size_t count = SIZE_MAX;
+  return claim_some(count, reason);
 }
 
 void resume_all(wait_node* claimed) noexcept {

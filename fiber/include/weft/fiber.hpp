@@ -1,11 +1,13 @@
-// All of weft::fiber: fibers, the runtime that runs them, errors and diagnostics.
+// All of weft::fiber: fibers, the runtime that runs them, what they share, errors and diagnostics.
 #pragma once
 
-#include <weft/fiber/cancel_scope.hpp>  // IWYU pragma: export
-#include <weft/fiber/diagnostics.hpp>   // IWYU pragma: export
-#include <weft/fiber/driver.hpp>        // IWYU pragma: export
-#include <weft/fiber/duration.hpp>      // IWYU pragma: export
-#include <weft/fiber/error.hpp>         // IWYU pragma: export
-#include <weft/fiber/fiber.hpp>         // IWYU pragma: export
-#include <weft/fiber/runtime.hpp>       // IWYU pragma: export
-#include <weft/fiber/this_fiber.hpp>    // IWYU pragma: export
+#include <weft/fiber/cancel_scope.hpp>        // IWYU pragma: export
+#include <weft/fiber/condition_variable.hpp>  // IWYU pragma: export
+#include <weft/fiber/diagnostics.hpp>         // IWYU pragma: export
+#include <weft/fiber/driver.hpp>              // IWYU pragma: export
+#include <weft/fiber/duration.hpp>            // IWYU pragma: export
+#include <weft/fiber/error.hpp>               // IWYU pragma: export
+#include <weft/fiber/fiber.hpp>               // IWYU pragma: export
+#include <weft/fiber/mutex.hpp>               // IWYU pragma: export
+#include <weft/fiber/runtime.hpp>             // IWYU pragma: export
+#include <weft/fiber/this_fiber.hpp>          // IWYU pragma: export

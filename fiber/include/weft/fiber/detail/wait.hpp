@@ -29,6 +29,22 @@ enum class cancellation : std::uint8_t { honoured, ignored };
 wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
                  cancellation mode);
 
+// The same with a node of the caller's, in which whoever ends the wait may find more than a waiter.
+// `handed` is resumed once the lock has been given up: a waiter that the caller has claimed, or
+// null.
+wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
+                 deadline_clock::time_point deadline, cancellation mode, waiter* handed = nullptr);
+
+// The same as the first, but returns timed_out at once for a deadline that has passed.
+wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
+                           cancellation mode);
+
+// Whether `deadline` has passed; never for no_deadline.
+bool has_passed(deadline_clock::time_point deadline) noexcept;
+
+// The waiter of the running fiber, or of the calling thread: its address tells tasks apart.
+waiter& waiter_of_this_task() noexcept;
+
 // The same for a queue, checking for cancellation first.
 wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline = no_deadline,
                  cancellation mode = cancellation::honoured);

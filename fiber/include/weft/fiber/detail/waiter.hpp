@@ -10,6 +10,7 @@
 // Threads: any, as the locks allow.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <weft/fiber/detail/atomic.hpp>
@@ -80,12 +81,14 @@ public:
   // Takes out and claims the first wait that can still be ended, or returns null. The caller
   // resumes it, best after it has given up the lock.
   waiter* claim_first(wake_reason reason) noexcept;
+  // The same, returning the node in which the wait was published; it is gone once its task runs on.
+  wait_node* claim_first_node(wake_reason reason) noexcept;
   // The same for all: a chain for resume_all().
   wait_node* claim_all(wake_reason reason) noexcept;
+  // The same for the first `count`, from which it takes as many as it has claimed.
+  wait_node* claim_some(std::size_t& count, wake_reason reason) noexcept;
 
 private:
-  wait_node* take_claimed(wake_reason reason) noexcept;
-
   wait_node* head_ = nullptr;  // a ring; the tail is head_->previous
 };
 

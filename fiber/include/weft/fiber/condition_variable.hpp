@@ -1,0 +1,138 @@
+// Lets tasks that hold a mutex wait for a condition that others bring about under it.
+//
+// Every wait gives the mutex up and holds it again when it returns or throws, cancelled or not.
+// Tasks are woken in the order in which they came, none without cause. Destroying it while somebody
+// waits ends the process with one line.
+//
+// Threads: fibers of any worker and plain threads, in any mixture; all with the same mutex.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+
+#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/duration.hpp>
+#include <weft/fiber/error.hpp>
+#include <weft/fiber/mutex.hpp>
+
+namespace weft {
+
+class condition_variable {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  condition_variable() noexcept = default;
+  condition_variable(const condition_variable&) = delete;
+  condition_variable& operator=(const condition_variable&) = delete;
+  ~condition_variable();
+
+  /// Wakes the one who has waited longest, if there is one. Never waits.
+  void notify_one() noexcept;
+  /// Wakes all who wait.
+  void notify_all() noexcept;
+
+  /// Gives `lock`, which the caller must hold, up, waits, and locks it again.
+  ///
+  /// Waits:  for a notification, then for the mutex.
+  /// Ends:   when the caller is cancelled.
+  /// Errors: errc::cancelled. `lock` is held all the same.
+  void wait(std::unique_lock<mutex>& lock, std::error_code& ec) {
+    wait_until(lock, detail::no_deadline, ec);
+  }
+
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  void wait(std::unique_lock<mutex>& lock);
+
+  /// Waits until `condition()` is true, which is called with `lock` held.
+  ///
+  /// Waits:  for notifications; not if it is true at once.
+  /// Ends:   when the caller is cancelled.
+  /// Errors: errc::cancelled.
+  template <std::predicate Condition>
+  void wait(std::unique_lock<mutex>& lock, Condition condition, std::error_code& ec) {
+    wait_until(lock, detail::no_deadline, condition, ec);
+  }
+
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  template <std::predicate Condition>
+  void wait(std::unique_lock<mutex>& lock, Condition condition) {
+    wait_until(lock, detail::no_deadline, condition);
+  }
+
+  /// As wait(), for at most `duration`; zero or less gives the mutex up once.
+  ///
+  /// Returns timeout when the time was over first, and with any other error.
+  /// Errors: errc::timed_out, errc::cancelled.
+  std::cv_status wait_for(std::unique_lock<mutex>& lock, any_duration duration,
+                          std::error_code& ec) {
+    return wait_until(lock, detail::deadline_after(duration), ec);
+  }
+
+  /// The same; throws std::system_error for errors but that the time is over.
+  std::cv_status wait_for(std::unique_lock<mutex>& lock, any_duration duration) {
+    return wait_until(lock, detail::deadline_after(duration));
+  }
+
+  /// Waits until `condition()` is true, for at most `duration`.
+  ///
+  /// Returns whether it is true; if not, `ec` says why the wait has ended.
+  /// Errors: errc::timed_out, errc::cancelled.
+  template <std::predicate Condition>
+  bool wait_for(std::unique_lock<mutex>& lock, any_duration duration, Condition condition,
+                std::error_code& ec) {
+    return wait_until(lock, detail::deadline_after(duration), condition, ec);
+  }
+
+  /// The same; throws std::system_error for errors but that the time is over.
+  template <std::predicate Condition>
+  bool wait_for(std::unique_lock<mutex>& lock, any_duration duration, Condition condition) {
+    return wait_until(lock, detail::deadline_after(duration), condition);
+  }
+
+  /// As wait_for(), until `deadline`.
+  std::cv_status wait_until(std::unique_lock<mutex>& lock, time_point deadline,
+                            std::error_code& ec);
+  /// The same; throws std::system_error for errors but that the time is over.
+  std::cv_status wait_until(std::unique_lock<mutex>& lock, time_point deadline);
+
+  /// As wait_for() with a condition, until `deadline`.
+  template <std::predicate Condition>
+  bool wait_until(std::unique_lock<mutex>& lock, time_point deadline, Condition condition,
+                  std::error_code& ec) {
+    if (detail::refuse_if_cancelled(ec)) return false;
+    if (condition()) {
+      detail::spend_budget();
+      return true;
+    }
+    for (;;) {
+      wait_until(lock, deadline, ec);
+      if (ec == errc::cancelled) return false;
+      if (condition()) {
+        ec.clear();
+        return true;
+      }
+      if (ec) return false;
+    }
+  }
+
+  /// The same; throws std::system_error for errors but that the time is over.
+  template <std::predicate Condition>
+  bool wait_until(std::unique_lock<mutex>& lock, time_point deadline, Condition condition) {
+    std::error_code ec;
+    const bool holds = wait_until(lock, deadline, condition, ec);
+    throw_unless_timed_out(ec);
+    return holds;
+  }
+
+private:
+  static void throw_unless_timed_out(std::error_code ec);
+
+  detail::spin_lock lock_;  // guards `waiters_`
+  detail::wait_list waiters_;
+};
+
+}  // namespace weft

@@ -1,0 +1,85 @@
+// A lock that parks the fiber that has to wait for it, handed on in the order in which tasks came.
+//
+// It works with std::lock_guard, unique_lock and scoped_lock. Destroying it while it is held, and
+// unlocking it without holding it, ends the process with one line. Who locks a mutex it holds gets
+// an error.
+//
+// Threads: fibers of any worker and plain threads, in any mixture; those block.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <system_error>
+
+#include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/duration.hpp>
+
+namespace weft {
+
+class mutex {
+public:
+  mutex() noexcept = default;
+  mutex(const mutex&) = delete;
+  mutex& operator=(const mutex&) = delete;
+  ~mutex();
+
+  /// Locks it. No cancellation point, so that clean-up can lock.
+  ///
+  /// Waits:  for those who came before to unlock it; not if it is free.
+  /// Errors: throws std::errc::resource_deadlock_would_occur if the caller holds it.
+  void lock();
+
+  /// Locks it, unless the caller is cancelled.
+  ///
+  /// Waits:  as lock().
+  /// Ends:   when the caller is cancelled.
+  /// Errors: errc::cancelled; std::errc::resource_deadlock_would_occur if the caller holds it. With
+  ///         an error it has not been locked.
+  void lock(std::error_code& ec);
+
+  /// Locks it if it is free, and returns whether it did. No cancellation point; never waits.
+  bool try_lock() noexcept;
+
+  /// Locks it within `duration`; one of zero or less tries once.
+  ///
+  /// Returns whether it did; if not, `ec` says why.
+  /// Waits:  as lock().
+  /// Ends:   after `duration`, or when the caller is cancelled.
+  /// Errors: errc::timed_out and those of lock(ec).
+  bool try_lock_for(any_duration duration, std::error_code& ec);
+  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  bool try_lock_for(any_duration duration);
+
+  /// As try_lock_for(), until `deadline`.
+  bool try_lock_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec);
+  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  bool try_lock_until(std::chrono::steady_clock::time_point deadline);
+
+  /// Unlocks it, which the caller must hold, and hands it to the one who has waited longest. No
+  /// cancellation point.
+  void unlock() noexcept;
+
+private:
+  friend class condition_variable;
+
+  static constexpr std::uintptr_t contended = 1;
+
+  bool take_if_free(std::uintptr_t task) noexcept;
+  void lock_contended(std::uintptr_t task, std::chrono::steady_clock::time_point deadline,
+                      detail::cancellation mode, std::error_code& ec);
+  void lock_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec);
+  // Unlocks it; returns whom the caller has to resume, or null.
+  detail::waiter* release() noexcept;
+  detail::waiter* hand_on(std::uintptr_t task) noexcept;
+
+  // The address of the waiter of the task that holds it, 0 if none does; `contended` when there may
+  // be waiters, which is set and cleared under `lock_`. The exchanges and stores that unlock or
+  // hand on release what those that lock acquire.
+  detail::atomic<std::uintptr_t> holder_{0};
+  detail::spin_lock lock_;  // guards `waiters_`
+  detail::wait_list waiters_;
+};
+
+}  // namespace weft
