@@ -7,7 +7,9 @@
 #include <weft/fiber/driver.hpp>              // IWYU pragma: export
 #include <weft/fiber/duration.hpp>            // IWYU pragma: export
 #include <weft/fiber/error.hpp>               // IWYU pragma: export
+#include <weft/fiber/event.hpp>               // IWYU pragma: export
 #include <weft/fiber/fiber.hpp>               // IWYU pragma: export
 #include <weft/fiber/mutex.hpp>               // IWYU pragma: export
 #include <weft/fiber/runtime.hpp>             // IWYU pragma: export
+#include <weft/fiber/semaphore.hpp>           // IWYU pragma: export
 #include <weft/fiber/this_fiber.hpp>          // IWYU pragma: export
