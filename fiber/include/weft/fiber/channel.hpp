@@ -1,0 +1,288 @@
+// Carries values from tasks that send to tasks that receive, each value to one of them, in order.
+//
+//     weft::channel<std::string> lines{16};            // holds 16; 0: hands over; or unbounded
+//     auto reader = weft::spawn([&] {
+//       while (auto line = lines.receive()) print(*line);  // empty once closed and drained
+//     });
+//     lines.send("first");
+//     lines.close();
+//
+// Both sides are served in the order in which they came. A call that ends with an error, cancelled,
+// timed out or closed, has moved nothing: the value is where it was. Values are moved under a spin
+// lock, so that moving and destroying a T must not wait. An exception of T's move ends the call
+// that made it; the other side waits on, and a value in the channel stays there. Destroying a
+// channel while somebody waits ends the process with one line; values in it are destroyed.
+//
+// Threads: fibers of any worker and plain threads, in any mixture; those block.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <weft/fiber/detail/channel_core.hpp>
+#include <weft/fiber/duration.hpp>
+#include <weft/fiber/error.hpp>
+
+namespace weft {
+
+template <std::move_constructible T>
+class channel {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// The capacity of a channel whose senders never wait.
+  static constexpr std::size_t unbounded = SIZE_MAX;
+
+  /// A channel that holds up to `capacity` values. With 0 a sender waits until a receiver takes the
+  /// value from its hands.
+  explicit channel(std::size_t capacity = 0) : capacity_(capacity) {}
+
+  /// Sends `value`, which is moved from only if that succeeds.
+  ///
+  /// Waits:  for room or a receiver; not if there is one.
+  /// Ends:   when the channel is closed, or the caller is cancelled.
+  /// Errors: errc::closed, errc::cancelled; throws std::bad_alloc and what T's move throws.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  void send(U&& value, std::error_code& ec) {
+    send_until(std::forward<U>(value), detail::no_deadline, ec);
+  }
+
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  void send(U&& value) {
+    send_until(std::forward<U>(value), detail::no_deadline);
+  }
+
+  /// Sends `value` if there is room or a receiver at once, and returns whether it did; false for a
+  /// closed channel. No cancellation point; never waits.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  bool try_send(U&& value) {
+    return with_value(std::forward<U>(value), [this](T& sent) {
+      detail::channel_access held{core_};
+      return put(held, sent) == detail::channel_attempt::done;
+    });
+  }
+
+  /// Sends `value` within `duration`; zero or less tries once.
+  ///
+  /// Returns whether it did; if not, `ec` says why.
+  /// Waits:  as send().
+  /// Ends:   after `duration`, or as send().
+  /// Errors: errc::timed_out and those of send().
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  bool send_for(U&& value, any_duration duration, std::error_code& ec) {
+    return send_until(std::forward<U>(value), detail::deadline_after(duration), ec);
+  }
+
+  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  bool send_for(U&& value, any_duration duration) {
+    return send_until(std::forward<U>(value), detail::deadline_after(duration));
+  }
+
+  /// As send_for(), until `deadline`.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  bool send_until(U&& value, time_point deadline, std::error_code& ec) {
+    with_value(std::forward<U>(value), [&](T& sent) { put_until(sent, deadline, ec); });
+    return !ec;
+  }
+
+  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  bool send_until(U&& value, time_point deadline) {
+    std::error_code ec;
+    if (send_until(std::forward<U>(value), deadline, ec)) return true;
+    if (ec != errc::timed_out) throw std::system_error(ec, "channel::send");
+    return false;
+  }
+
+  /// Receives a value.
+  ///
+  /// Returns it; none, without an error, once the channel is closed and what it held has been
+  /// received.
+  /// Waits:  for a value; not if there is one.
+  /// Ends:   when the channel is closed, or the caller is cancelled.
+  /// Errors: errc::cancelled; throws what T's move throws.
+  std::optional<T> receive(std::error_code& ec) { return receive_until(detail::no_deadline, ec); }
+
+  /// The same; throws std::system_error where the overload above sets `ec`.
+  std::optional<T> receive() { return receive_until(detail::no_deadline); }
+
+  /// Receives a value if there is one at once. No cancellation point; never waits.
+  std::optional<T> try_receive() {
+    std::optional<T> result;
+    detail::channel_access held{core_};
+    take(held, result);
+    return result;
+  }
+
+  /// Receives a value within `duration`; zero or less tries once.
+  ///
+  /// Returns it; none with `ec` set, and none without an error, as receive().
+  /// Waits:  as receive().
+  /// Ends:   after `duration`, or as receive().
+  /// Errors: errc::timed_out and those of receive().
+  std::optional<T> receive_for(any_duration duration, std::error_code& ec) {
+    return receive_until(detail::deadline_after(duration), ec);
+  }
+
+  /// The same; returns none when the time is over, throws std::system_error for other errors.
+  std::optional<T> receive_for(any_duration duration) {
+    return receive_until(detail::deadline_after(duration));
+  }
+
+  /// As receive_for(), until `deadline`.
+  std::optional<T> receive_until(time_point deadline, std::error_code& ec);
+
+  /// The same; returns none when the time is over, throws std::system_error for other errors.
+  std::optional<T> receive_until(time_point deadline) {
+    std::error_code ec;
+    std::optional<T> result = receive_until(deadline, ec);
+    if (ec && ec != errc::timed_out) throw std::system_error(ec, "channel::receive");
+    return result;
+  }
+
+  /// Closes it: nothing can be sent any more, who waits to send is refused, and receivers get what
+  /// it holds and then none. Closing it again changes nothing. Never waits.
+  void close() noexcept { core_.close(); }
+
+  /// Returns whether it has been closed; there may still be values in it.
+  bool is_closed() const noexcept {
+    const std::lock_guard hold{core_.lock};
+    return core_.closed;
+  }
+
+  /// Returns how many values it holds at the moment, not counting those that senders wait with.
+  std::size_t size() const noexcept {
+    const std::lock_guard hold{core_.lock};
+    return buffer_.size();
+  }
+
+  /// Returns how many values it may hold.
+  std::size_t capacity() const noexcept { return capacity_; }
+
+private:
+  // Calls `function` with what is sent: the caller's own T, if that may be moved from, or one made
+  // of it.
+  template <class U, class Function>
+  static decltype(auto) with_value(U&& value, Function function) {
+    if constexpr (std::is_same_v<U, T>) {
+      return function(value);
+    } else {
+      T made(std::forward<U>(value));
+      return function(made);
+    }
+  }
+
+  detail::channel_attempt put(detail::channel_access& held, T& value);
+  detail::channel_attempt take(detail::channel_access& held, std::optional<T>& result);
+  void refill(detail::channel_access& held) noexcept;
+  void put_until(T& value, time_point deadline, std::error_code& ec);
+
+  const std::size_t capacity_;
+  std::deque<T> buffer_;
+  detail::channel_core core_;  // the last one: it sees first that the channel may not go yet
+};
+
+// When a move throws, whoever was claimed for it tries again.
+template <std::move_constructible T>
+detail::channel_attempt channel<T>::put(detail::channel_access& held, T& value) {
+  if (core_.closed) return detail::channel_attempt::closed;
+  if (auto* const slot = held.claim_first(core_.receivers)) {
+    static_cast<detail::receiver_slot<T>*>(slot)->result.emplace(std::move(value));
+    slot->done = true;
+    return detail::channel_attempt::done;
+  }
+  if (buffer_.size() >= capacity_) return detail::channel_attempt::must_wait;
+  buffer_.push_back(std::move(value));
+  return detail::channel_attempt::done;
+}
+
+template <std::move_constructible T>
+detail::channel_attempt channel<T>::take(detail::channel_access& held, std::optional<T>& result) {
+  if (!buffer_.empty()) {
+    result.emplace(std::move(buffer_.front()));
+    buffer_.pop_front();
+    refill(held);
+    return detail::channel_attempt::done;
+  }
+  if (auto* const slot = held.claim_first(core_.senders)) {
+    result.emplace(std::move(static_cast<detail::sender_slot<T>*>(slot)->value));
+    slot->done = true;
+    return detail::channel_attempt::done;
+  }
+  return core_.closed ? detail::channel_attempt::closed : detail::channel_attempt::must_wait;
+}
+
+// Puts the value of the first sender that waits where one has been taken.
+template <std::move_constructible T>
+void channel<T>::refill(detail::channel_access& held) noexcept {
+  auto* const slot = held.claim_first(core_.senders);
+  if (slot == nullptr) return;
+  try {
+    buffer_.push_back(std::move(static_cast<detail::sender_slot<T>*>(slot)->value));
+    slot->done = true;
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the sender tries again, and it is thrown there
+  }
+}
+
+template <std::move_constructible T>
+void channel<T>::put_until(T& value, time_point deadline, std::error_code& ec) {
+  if (detail::refuse_if_cancelled(ec)) return;
+  for (;;) {
+    detail::sender_slot<T> mine{value};
+    detail::wake_reason reason = detail::wake_reason::closed;
+    {
+      detail::channel_access held{core_};
+      const auto attempt = put(held, value);
+      if (attempt == detail::channel_attempt::done) break;
+      if (attempt == detail::channel_attempt::must_wait) {
+        reason = held.wait(core_.senders, mine, deadline);
+      }
+    }
+    if (reason == detail::wake_reason::ready && !mine.done) continue;
+    ec = error_of(reason);
+    return;
+  }
+  detail::spend_budget();
+}
+
+template <std::move_constructible T>
+std::optional<T> channel<T>::receive_until(time_point deadline, std::error_code& ec) {
+  std::optional<T> result;
+  if (detail::refuse_if_cancelled(ec)) return result;
+  for (;;) {
+    detail::receiver_slot<T> mine{result};
+    detail::wake_reason reason = detail::wake_reason::closed;
+    {
+      detail::channel_access held{core_};
+      const auto attempt = take(held, result);
+      if (attempt == detail::channel_attempt::done) break;
+      if (attempt == detail::channel_attempt::must_wait) {
+        reason = held.wait(core_.receivers, mine, deadline);
+      }
+    }
+    if (reason == detail::wake_reason::ready && !mine.done) continue;
+    if (reason != detail::wake_reason::closed) ec = error_of(reason);
+    return result;
+  }
+  detail::spend_budget();
+  return result;
+}
+
+}  // namespace weft

@@ -1,0 +1,37 @@
+#include <mutex>
+
+#include <weft/fiber/detail/channel_core.hpp>
+#include <weft/fiber/detail/worker.hpp>
+
+namespace weft::detail {
+
+channel_core::~channel_core() {
+  // Whoever has just sent, received or closed may still be inside.
+  const std::lock_guard hold{lock};
+  if (!senders.empty() || !receivers.empty()) {
+    misuse("a channel was destroyed while somebody waited for it");
+  }
+}
+
+void channel_core::close() noexcept {
+  lock.lock();
+  closed = true;
+  wait_node* const refused = senders.claim_all(wake_reason::closed);
+  wait_node* const ended = receivers.claim_all(wake_reason::closed);
+  lock.unlock();
+  resume_all(refused);
+  resume_all(ended);
+}
+
+wake_reason channel_access::wait(wait_list& side, channel_slot& mine,
+                                 deadline_clock::time_point deadline) {
+  held_ = false;
+  if (has_passed(deadline)) {
+    core_.lock.unlock();
+    spend_budget();
+    return wake_reason::timed_out;
+  }
+  return detail::wait(side, mine, core_.lock, deadline, cancellation::honoured);
+}
+
+}  // namespace weft::detail
