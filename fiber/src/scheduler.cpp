@@ -27,8 +27,6 @@
 namespace weft::detail {
 namespace {
 
-thread_local scheduler* running_scheduler = nullptr;
-
 // Adds to what only the owner writes and others read.
 void add(atomic<std::size_t>& count, std::size_t difference) noexcept {
   count.store(count.load(std::memory_order_relaxed) + difference, std::memory_order_relaxed);
@@ -43,7 +41,7 @@ fiber_id next_fiber_id() noexcept {
 
 }  // namespace
 
-scheduler* scheduler::running() noexcept { return running_scheduler; }
+constinit thread_local scheduler* scheduler::running_ = nullptr;
 
 scheduler::scheduler(const runtime_options& options, worker_group& siblings, unsigned index)
     : timers_(deadline_clock::now()), scope_timers_(deadline_clock::now()),
@@ -65,7 +63,7 @@ scheduler::~scheduler() {
 
 control_block* scheduler::reserve(const spawn_options& options, fiber_group* group,
                                   std::error_code& ec) {
-  const bool remote = running_scheduler != this;
+  const bool remote = running_ != this;
   if (remote && !enter_remotely()) {
     ec = errc::closed;
     return nullptr;
@@ -106,7 +104,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::error
 void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
   block.references.store(2, std::memory_order_relaxed);
-  if (running_scheduler == this) {
+  if (running_ == this) {
     admit(block);
   } else {
     block.status.store(fiber_status::arriving, std::memory_order_relaxed);
@@ -128,11 +126,11 @@ void scheduler::abandon(control_block& block) noexcept {
   stacks_.cancel_reservation(block.size_class);
   if (block.group != nullptr) block.group->remove(block);
   block_slab::free(block);
-  if (running_scheduler != this) leave_remotely();
+  if (running_ != this) leave_remotely();
 }
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
-  scheduler& self = *running_scheduler;
+  scheduler& self = *running_;
   sanitizer_arrive(self.current_->bound_stack->sanitizer);
   self.run_fibers();
 }
@@ -321,9 +319,8 @@ void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* 
 
 // ---- cancellation ------------------------------------------------------------------------------
 
-bool scheduler::refuse_if_cancelled() {
+bool scheduler::refuse() {
   control_block& self = *current_;
-  if (self.judgement == verdict::none) return false;
   // Once for a fiber: it stays above.
   if (self.refusals < 1'000 && ++self.refusals == 1'000) {
     diagnose("fiber \"" + self.display_name() +
@@ -346,8 +343,8 @@ void scheduler::obey_stop_request() noexcept {
 // ---- the main fiber ----------------------------------------------------------------------------
 
 void scheduler::adopt_thread() noexcept {
-  if (running_scheduler != nullptr) misuse("runtime::run was called on a thread that runs one");
-  running_scheduler = this;
+  if (running_ != nullptr) misuse("runtime::run was called on a thread that runs one");
+  running_ = this;
   exceptions_ = &thread_exception_globals();
   errno_ = &errno;
   pthread_attr_t attributes;
@@ -381,7 +378,7 @@ void scheduler::run(task_base& main_task) {
   stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
   main_.status.store(fiber_status::done, std::memory_order_relaxed);
   current_ = nullptr;
-  running_scheduler = nullptr;
+  running_ = nullptr;
 }
 
 void scheduler::end_remaining_fibers() {
@@ -416,15 +413,17 @@ void scheduler::die_of_stubborn_fibers() {
 }
 
 void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
-  if (running_scheduler == nullptr) {
+  scheduler* const worker = scheduler::running();
+  if (worker == nullptr) {
     misuse("an operation that waits for the system, such as a read of a socket, was called on a "
            "thread that runs no fibers; call it inside weft::run()");
   }
-  running_scheduler->install_driver(std::move(replacement), kind);
+  worker->install_driver(std::move(replacement), kind);
 }
 
 driver* installed_driver(const void* kind) noexcept {
-  return running_scheduler != nullptr ? running_scheduler->installed_driver(kind) : nullptr;
+  const scheduler* const running = scheduler::running();
+  return running != nullptr ? running->installed_driver(kind) : nullptr;
 }
 
 }  // namespace weft::detail

@@ -36,7 +36,7 @@ public:
   ~scheduler();
 
   // The scheduler that runs on the calling thread, or null.
-  static scheduler* running() noexcept;
+  static scheduler* running() noexcept { return running_; }
 
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_; }
@@ -72,7 +72,8 @@ public:
   // One of the scopes of the fiber was cancelled: ends its wait if that concerns it. From any
   // thread, while the fiber has not ended.
   void check(control_block& block) noexcept;
-  bool refuse_if_cancelled();
+
+  bool refuse_if_cancelled() { return current_->judgement != verdict::none && refuse(); }
 
   // The deadlines of the scopes that fibers of this worker are in.
   timer_wheel& scope_timers() noexcept { return scope_timers_; }
@@ -113,6 +114,7 @@ private:
   static constexpr std::chrono::milliseconds trim_interval{1000};
   static constexpr std::chrono::milliseconds trim_pause{10};
 
+  bool refuse();
   control_block& pick_next();
   void idle();
   void poll(deadline_clock::time_point deadline);
@@ -142,6 +144,9 @@ private:
   void adopt_thread() noexcept;
   void end_remaining_fibers();
   [[noreturn]] void die_of_stubborn_fibers();
+
+  // Constant-initialised, so that reading it calls nothing.
+  static constinit thread_local scheduler* running_;
 
   control_block* current_ = nullptr;
   unsigned picks_until_poll_ = picks_a_poll;

@@ -116,7 +116,7 @@ TEST_F(Channel, serves_receivers_in_the_order_in_which_they_came) {
 
 TEST_F(Channel, serves_senders_in_the_order_in_which_they_came) {
   run([] {
-    for (const std::size_t capacity : {0, 1, 2}) {
+    for (const std::size_t capacity : {0u, 1u, 2u}) {
       channel<int> values{capacity};
       std::vector<weft::fiber<>> fibers;
       for (int i = 0; i < 5; ++i) fibers.push_back(spawn([&, i] { values.send(i); }));
@@ -262,7 +262,7 @@ TEST_F(Channel, a_value_received_before_the_cancel_is_kept) {
 
 TEST_F(Channel, the_value_of_a_sender_that_was_cancelled_is_not_received) {
   run([] {
-    for (const std::size_t capacity : {0, 1}) {
+    for (const std::size_t capacity : {0u, 1u}) {
       channel<int> values{capacity};
       if (capacity == 1) values.send(0);
       std::error_code ec;
@@ -378,7 +378,7 @@ TEST_F(Channel, a_receiver_waits_on_when_the_move_to_it_throws_in_the_sender) {
 
 TEST_F(Channel, a_sender_waits_on_when_the_move_from_it_throws_in_the_receiver) {
   run([] {
-    for (const std::size_t capacity : {0, 1}) {
+    for (const std::size_t capacity : {0u, 1u}) {
       channel<fragile> values{capacity};
       if (capacity == 1) values.send(fragile{5});
       auto sender = spawn([&] { values.send(fragile{6}); });

@@ -218,7 +218,7 @@ detail::channel_attempt channel<T>::take(detail::channel_access& held, std::opti
   if (!buffer_.empty()) {
     result.emplace(std::move(buffer_.front()));
     buffer_.pop_front();
-    refill(held);
+    if (!core_.senders.empty()) refill(held);
     return detail::channel_attempt::done;
   }
   if (auto* const slot = held.claim_first(core_.senders)) {
@@ -244,45 +244,46 @@ void channel<T>::refill(detail::channel_access& held) noexcept {
 template <std::move_constructible T>
 void channel<T>::put_until(T& value, time_point deadline, std::error_code& ec) {
   if (detail::refuse_if_cancelled(ec)) return;
+  detail::channel_access held{core_};
   for (;;) {
-    detail::sender_slot<T> mine{value};
-    detail::wake_reason reason = detail::wake_reason::closed;
-    {
-      detail::channel_access held{core_};
-      const auto attempt = put(held, value);
-      if (attempt == detail::channel_attempt::done) break;
-      if (attempt == detail::channel_attempt::must_wait) {
-        reason = held.wait(core_.senders, mine, deadline);
-      }
+    const auto attempt = put(held, value);
+    if (attempt != detail::channel_attempt::must_wait) {
+      held.leave();
+      if (attempt == detail::channel_attempt::done) return detail::spend_budget();
+      ec = errc::closed;
+      return;
     }
-    if (reason == detail::wake_reason::ready && !mine.done) continue;
-    ec = error_of(reason);
-    return;
+    detail::sender_slot<T> mine{value};
+    const detail::wake_reason reason = held.wait(core_.senders, mine, deadline);
+    if (reason != detail::wake_reason::ready || mine.done) {
+      ec = error_of(reason);
+      return;
+    }
+    held.enter();
   }
-  detail::spend_budget();
 }
 
 template <std::move_constructible T>
 std::optional<T> channel<T>::receive_until(time_point deadline, std::error_code& ec) {
   std::optional<T> result;
   if (detail::refuse_if_cancelled(ec)) return result;
+  detail::channel_access held{core_};
   for (;;) {
-    detail::receiver_slot<T> mine{result};
-    detail::wake_reason reason = detail::wake_reason::closed;
-    {
-      detail::channel_access held{core_};
-      const auto attempt = take(held, result);
-      if (attempt == detail::channel_attempt::done) break;
-      if (attempt == detail::channel_attempt::must_wait) {
-        reason = held.wait(core_.receivers, mine, deadline);
-      }
+    const auto attempt = take(held, result);
+    if (attempt != detail::channel_attempt::must_wait) {
+      held.leave();
+      if (attempt == detail::channel_attempt::done) detail::spend_budget();
+      return result;
     }
-    if (reason == detail::wake_reason::ready && !mine.done) continue;
-    if (reason != detail::wake_reason::closed) ec = error_of(reason);
-    return result;
+    detail::receiver_slot<T> mine{result};
+    const detail::wake_reason reason = held.wait(core_.receivers, mine, deadline);
+    if (reason == detail::wake_reason::closed) return result;
+    if (reason != detail::wake_reason::ready || mine.done) {
+      ec = error_of(reason);
+      return result;
+    }
+    held.enter();
   }
-  detail::spend_budget();
-  return result;
 }
 
 }  // namespace weft

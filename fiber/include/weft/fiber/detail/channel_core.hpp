@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
@@ -55,18 +56,28 @@ enum class channel_attempt : std::uint8_t { done, must_wait, closed };
 // Holds the lock of a channel, and resumes who was claimed meanwhile after giving it up.
 class channel_access {
 public:
-  explicit channel_access(channel_core& core) noexcept : core_(core) { core_.lock.lock(); }
+  explicit channel_access(channel_core& core) noexcept : core_(core) { enter(); }
 
   channel_access(const channel_access&) = delete;
   channel_access& operator=(const channel_access&) = delete;
 
   ~channel_access() {
-    if (!held_) return;
-    core_.lock.unlock();
-    resume(claimed_);
+    if (held_) leave();
   }
 
-  // Claims the first who waits on that side; null if there is none. At most once.
+  void enter() noexcept {
+    core_.lock.lock();
+    held_ = true;
+  }
+
+  void leave() noexcept {
+    held_ = false;
+    core_.lock.unlock();
+    resume(std::exchange(claimed_, nullptr));
+  }
+
+  // Claims the first who waits on that side; null if there is none. At most once
+  // before leave().
   channel_slot* claim_first(wait_list& side) noexcept {
     if (side.empty()) return nullptr;
     wait_node* const node = side.claim_first_node(wake_reason::ready);
@@ -81,7 +92,7 @@ public:
 private:
   channel_core& core_;
   waiter* claimed_ = nullptr;
-  bool held_ = true;
+  bool held_ = false;
 };
 
 }  // namespace weft::detail
