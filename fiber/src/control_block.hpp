@@ -1,7 +1,7 @@
 // All that the scheduler knows of one fiber.
 //
 // Control blocks live in a slab, not on the stacks: waking and choosing fibers then touches no page
-// of theirs. The first cache line is what every switch and wake-up needs.
+// of theirs. The first two cache lines are what every wait, wake-up and switch needs.
 // Threads: the worker that owns it, but for what is atomic, `joiners`, and what inboxes link.
 #pragma once
 
@@ -60,7 +60,7 @@ struct alignas(64) control_block {
   control_block* next_ready = nullptr;
   waiter wait;
 
-  timer_node timer;
+  scheduler* owner = nullptr;
   stack* bound_stack = nullptr;  // null before the first run and after the end, and for main
   // Written by the worker, `done` with `join_lock` held: whoever reads that sees the outcome.
   atomic<fiber_status> status{fiber_status::free};
@@ -82,7 +82,7 @@ struct alignas(64) control_block {
   // last one sees what the others did: all are decrements that acquire and release.
   atomic<std::uint32_t> references{0};
 
-  scheduler* owner = nullptr;
+  timer_node timer;
   task_base* task = nullptr;
   wait_list joiners;
   control_block* next_check = nullptr;
@@ -132,6 +132,7 @@ inline control_block& control_block::of(waiter& entry) noexcept {
 
 #ifdef WEFT_CONTEXT_NATIVE
 static_assert(offsetof(control_block, wait) + sizeof(std::uint64_t) == 64);
+static_assert(offsetof(control_block, timer) == 128);
 #endif
 // An odd number of cache lines: the first lines of neighbours then fall into all sets of the cache.
 static_assert(sizeof(control_block) / 64 % 2 == 1 && sizeof(control_block) % 64 == 0);

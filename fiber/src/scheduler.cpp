@@ -41,7 +41,7 @@ fiber_id next_fiber_id() noexcept {
 
 }  // namespace
 
-constinit thread_local scheduler* scheduler::running_ = nullptr;
+constinit thread_local worker_view* running_worker = nullptr;
 
 scheduler::scheduler(const runtime_options& options, worker_group& siblings, unsigned index)
     : timers_(deadline_clock::now()), scope_timers_(deadline_clock::now()),
@@ -63,7 +63,7 @@ scheduler::~scheduler() {
 
 control_block* scheduler::reserve(const spawn_options& options, fiber_group* group,
                                   std::error_code& ec) {
-  const bool remote = running_ != this;
+  const bool remote = running() != this;
   if (remote && !enter_remotely()) {
     ec = errc::closed;
     return nullptr;
@@ -104,7 +104,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::error
 void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
   block.references.store(2, std::memory_order_relaxed);
-  if (running_ == this) {
+  if (running() == this) {
     admit(block);
   } else {
     block.status.store(fiber_status::arriving, std::memory_order_relaxed);
@@ -126,11 +126,11 @@ void scheduler::abandon(control_block& block) noexcept {
   stacks_.cancel_reservation(block.size_class);
   if (block.group != nullptr) block.group->remove(block);
   block_slab::free(block);
-  if (running_ != this) leave_remotely();
+  if (running() != this) leave_remotely();
 }
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
-  scheduler& self = *running_;
+  scheduler& self = *running();
   sanitizer_arrive(self.current_->bound_stack->sanitizer);
   self.run_fibers();
 }
@@ -146,8 +146,8 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_fibers() {
       stacks_.cancel_reservation(next.size_class);
       next.bound_stack = &mine;
       next.status.store(fiber_status::started, std::memory_order_relaxed);
-      current_ = &next;
-      budget_ = budget_a_run;
+      make_current(&next);
+      budget = budget_a_run;
       continue;
     }
     leave_for(mine, next);
@@ -171,7 +171,7 @@ void scheduler::finish(control_block& self) noexcept {
   if (self.group != nullptr) self.group->remove(self);
   add(live_, -std::size_t{1});
   if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
-  current_ = nullptr;
+  make_current(nullptr);
   release_reference(self);
 }
 
@@ -189,16 +189,21 @@ sanitizer_context& scheduler::sanitizer_of(control_block& block) noexcept {
   return block.bound_stack != nullptr ? block.bound_stack->sanitizer : main_sanitizer_;
 }
 
+void scheduler::make_current(control_block* block) noexcept {
+  current_ = block;
+  judgement = block != nullptr ? &block->judgement : nullptr;
+}
+
 void scheduler::switch_to(control_block& next) noexcept {
   control_block& self = *current_;
-  budget_ = budget_a_run;
+  budget = budget_a_run;
   if (&next == &self) return;
   if (next.has_status(fiber_status::unstarted)) bind_stack(next);
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
   self.exceptions = *exceptions_;
   *exceptions_ = next.exceptions;
-  current_ = &next;
+  make_current(&next);
   sanitizer_leave(&sanitizer_of(self), sanitizer_of(next));
   switch_context(self.context, next.context);
   sanitizer_arrive(sanitizer_of(self));
@@ -213,8 +218,8 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& n
   stacks_.release(mine);
   trim_later();
   *exceptions_ = next.exceptions;
-  current_ = &next;
-  budget_ = budget_a_run;
+  make_current(&next);
+  budget = budget_a_run;
   sanitizer_leave(nullptr, sanitizer_of(next));
   switch_context(left_for_good_, next.context);
   __builtin_unreachable();
@@ -222,7 +227,7 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& n
 
 void scheduler::yield() noexcept {
   if (ready_.empty()) {
-    budget_ = budget_a_run;
+    budget = budget_a_run;
     if (--picks_until_poll_ != 0) return;
     picks_until_poll_ = picks_a_poll;
     poll(deadline_clock::time_point::min());
@@ -311,7 +316,8 @@ void scheduler::trim_later() noexcept {
 void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
   retired_drivers_.push_back(std::move(driver_));
   driver_ = std::move(replacement);
-  driver_kind_ = kind;
+  installed = driver_.get();
+  installed_kind = kind;
   // Pairs with the load in request_stop(), which may still wake the retired driver: that one stays,
   // and this worker looks at the request before it polls the new one.
   wakeable_.store(driver_.get(), std::memory_order_seq_cst);
@@ -343,8 +349,8 @@ void scheduler::obey_stop_request() noexcept {
 // ---- the main fiber ----------------------------------------------------------------------------
 
 void scheduler::adopt_thread() noexcept {
-  if (running_ != nullptr) misuse("runtime::run was called on a thread that runs one");
-  running_ = this;
+  if (running_worker != nullptr) misuse("runtime::run was called on a thread that runs one");
+  running_worker = this;
   exceptions_ = &thread_exception_globals();
   errno_ = &errno;
   pthread_attr_t attributes;
@@ -366,7 +372,7 @@ void scheduler::run(task_base& main_task) {
   main_.cancel_requested.store(false, std::memory_order_relaxed);
   main_.judge();
   main_.refusals = 0;
-  current_ = &main_;
+  make_current(&main_);
   ending_ = false;
   obey_stop_request();
   take_mail();  // what was posted before
@@ -377,8 +383,8 @@ void scheduler::run(task_base& main_task) {
   siblings_.end_together();
   stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
   main_.status.store(fiber_status::done, std::memory_order_relaxed);
-  current_ = nullptr;
-  running_ = nullptr;
+  make_current(nullptr);
+  running_worker = nullptr;
 }
 
 void scheduler::end_remaining_fibers() {
@@ -419,11 +425,6 @@ void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexc
            "thread that runs no fibers; call it inside weft::run()");
   }
   worker->install_driver(std::move(replacement), kind);
-}
-
-driver* installed_driver(const void* kind) noexcept {
-  const scheduler* const running = scheduler::running();
-  return running != nullptr ? running->installed_driver(kind) : nullptr;
 }
 
 }  // namespace weft::detail

@@ -14,6 +14,7 @@
 
 #include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/driver.hpp>
 #include <weft/fiber/runtime.hpp>
 
@@ -28,7 +29,7 @@ namespace weft::detail {
 
 class worker_group;
 
-class scheduler {
+class scheduler : private worker_view {
 public:
   scheduler(const runtime_options& options, worker_group& siblings, unsigned index);
   scheduler(const scheduler&) = delete;
@@ -36,7 +37,7 @@ public:
   ~scheduler();
 
   // The scheduler that runs on the calling thread, or null.
-  static scheduler* running() noexcept { return running_; }
+  static scheduler* running() noexcept { return static_cast<scheduler*>(running_worker); }
 
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_; }
@@ -73,22 +74,17 @@ public:
   // thread, while the fiber has not ended.
   void check(control_block& block) noexcept;
 
-  bool refuse_if_cancelled() { return current_->judgement != verdict::none && refuse(); }
+  bool refuse_if_cancelled() { return *judgement != verdict::none && refuse(); }
 
   // The deadlines of the scopes that fibers of this worker are in.
   timer_wheel& scope_timers() noexcept { return scope_timers_; }
 
   void spend_budget() {
-    if (--budget_ == 0) yield();
+    if (--budget == 0) yield();
   }
 
   // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
   void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
-
-  // The installed driver if it is of this kind, or null.
-  driver* installed_driver(const void* kind) const noexcept {
-    return driver_kind_ == kind ? driver_.get() : nullptr;
-  }
 
   deadline_clock::time_point now() const noexcept { return deadline_clock::now(); }
 
@@ -108,13 +104,12 @@ public:
 private:
   // Fibers that run between two looks at the driver while some are ready.
   static constexpr unsigned picks_a_poll = 61;
-  // Calls that succeed without parking before the fiber has to give way.
-  static constexpr unsigned budget_a_run = 64;
   static constexpr std::chrono::seconds shutdown_patience{5};
   static constexpr std::chrono::milliseconds trim_interval{1000};
   static constexpr std::chrono::milliseconds trim_pause{10};
 
   bool refuse();
+  void make_current(control_block* block) noexcept;
   control_block& pick_next();
   void idle();
   void poll(deadline_clock::time_point deadline);
@@ -146,11 +141,9 @@ private:
   [[noreturn]] void die_of_stubborn_fibers();
 
   // Constant-initialised, so that reading it calls nothing.
-  static constinit thread_local scheduler* running_;
 
   control_block* current_ = nullptr;
   unsigned picks_until_poll_ = picks_a_poll;
-  unsigned budget_ = budget_a_run;
   ready_queue ready_;
   exception_globals* exceptions_ = nullptr;  // of the thread
   int* errno_ = nullptr;                     // of the thread
@@ -158,7 +151,6 @@ private:
   timer_wheel scope_timers_;
 
   std::unique_ptr<driver> driver_;
-  const void* driver_kind_ = nullptr;
   // The driver as request_stop() sees it; replaced ones live on in `retired_drivers_`.
   atomic<driver*> wakeable_;
   std::vector<std::unique_ptr<driver>> retired_drivers_;

@@ -82,15 +82,14 @@ wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
   return worker->park_until(deadline, mode);
 }
 
-bool refuse_if_cancelled() {
+bool refuse_now() {
   scheduler* const worker = scheduler::running();
   return worker != nullptr ? worker->refuse_if_cancelled()
                            : thread_task::of_this_thread().current_verdict() != verdict::none;
 }
 
-bool refuse_if_cancelled(std::error_code& ec) {
-  ec.clear();
-  if (!refuse_if_cancelled()) return false;
+bool refuse_now(std::error_code& ec) {
+  if (!refuse_now()) return false;
   ec = error_of(reason_of(current_verdict()));
   return true;
 }
@@ -109,10 +108,8 @@ void warm_next_fiber() noexcept {
   if (const scheduler* const worker = scheduler::running()) worker->warm_next();
 }
 
-void spend_budget() {
-  if (scheduler* const worker = scheduler::running()) worker->spend_budget();
+void give_way() {
+  if (scheduler* const worker = scheduler::running()) worker->yield();
 }
-
-bool on_worker() noexcept { return scheduler::running() != nullptr; }
 
 }  // namespace weft::detail

@@ -5,21 +5,8 @@
 #include <weft/fiber/detail/waiter.hpp>
 
 namespace weft::detail {
-namespace {
-
-constexpr std::uint64_t reason_mask = 0xff;
-constexpr std::uint64_t generation_step = reason_mask + 1;
-
-}  // namespace
 
 // ---- waiter ------------------------------------------------------------------------------------
-
-void waiter::arm() noexcept {
-  // Relaxed: the wait is published afterwards, under the lock of the list it is put in.
-  const std::uint64_t generation = word.load(std::memory_order_relaxed) & ~reason_mask;
-  word.store((generation + generation_step) | static_cast<std::uint64_t>(wake_reason::armed),
-             std::memory_order_relaxed);
-}
 
 bool waiter::claim(wake_reason reason) noexcept {
   std::uint64_t expected = word.load(std::memory_order_relaxed);
@@ -32,11 +19,6 @@ bool waiter::claim(wake_reason reason) noexcept {
   // Pairs with the load in reason(): what the waker did before is seen by the task it woke.
   return word.compare_exchange_strong(expected, claimed, std::memory_order_acq_rel,
                                       std::memory_order_relaxed);
-}
-
-wake_reason waiter::reason() const noexcept {
-  // Pairs with the exchange in claim().
-  return static_cast<wake_reason>(word.load(std::memory_order_acquire) & reason_mask);
 }
 
 bool wake(waiter& entry, wake_reason reason) noexcept {
@@ -76,11 +58,6 @@ wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
     if (first.owner->claim(reason)) return &first;
   }
   return nullptr;
-}
-
-waiter* wait_list::claim_first(wake_reason reason) noexcept {
-  wait_node* const taken = claim_first_node(reason);
-  return taken != nullptr ? taken->owner : nullptr;
 }
 
 wait_node* wait_list::claim_some(std::size_t& count, wake_reason reason) noexcept {

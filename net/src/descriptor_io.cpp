@@ -10,44 +10,15 @@ namespace {
 
 using weft::detail::wake_reason;
 
-// Stands in for the record of a descriptor that is closed, so that a turn always has one.
-constinit fd_record no_record{};
-
 bool failed(wake_reason reason, std::error_code& ec) noexcept {
   if (reason == wake_reason::ready || reason == wake_reason::timed_out) return false;
   ec = weft::detail::error_of(reason);
   return true;
 }
 
-fd_record& record_of(const descriptor& target) noexcept {
-  fd_record* const record = target.record();
-  return record != nullptr ? *record : no_record;
-}
-
 }  // namespace
 
-io_turn::io_turn(const descriptor& target, direction which, std::error_code& ec)
-    : fd_(target.fd()), record_(record_of(target)), generation_(target.generation()),
-      which_(which) {
-  if (weft::detail::refuse_if_cancelled(ec)) {
-    refused_ = true;
-    return;
-  }
-  record_.lock.lock();
-  if (&record_ == &no_record || !record_.is_generation(generation_)) {
-    record_.lock.unlock();
-    ec = errc::closed;
-    return;
-  }
-  if ((record_.busy & only(which_)) == 0) {
-    record_.busy |= only(which_);
-    record_.lock.unlock();
-    granted_ = true;
-  } else {
-    wait_for_turn(ec);
-  }
-  seen_ = side().events.load(std::memory_order_acquire);
-}
+constinit fd_record no_record{};
 
 // The operation before this one hands its turn over: `busy` stays set, and `away` until we look.
 void io_turn::wait_for_turn(std::error_code& ec) {
@@ -57,17 +28,6 @@ void io_turn::wait_for_turn(std::error_code& ec) {
   granted_ = true;
   // After it was woken, and before it has tried.
   if (weft::detail::refuse_if_cancelled(ec)) end();
-}
-
-io_turn::~io_turn() {
-  end();
-  // Failed or not: whoever repeats a call that fails must not freeze the worker.
-  if (!refused_) weft::detail::spend_budget();
-}
-
-void io_turn::end() noexcept {
-  if (!std::exchange(granted_, false)) return;
-  if (end_turn(record_, which_, generation_)) close_number(fd_);
 }
 
 bool io_turn::go_on(std::error_code& ec) {
@@ -80,16 +40,6 @@ bool io_turn::go_on(std::error_code& ec) {
 void io_turn::step_aside() noexcept {
   const std::lock_guard hold{record_.lock};
   if (record_.is_generation(generation_)) record_.away |= only(which_);
-}
-
-bool io_turn::come_back(std::error_code& ec) noexcept {
-  const std::lock_guard hold{record_.lock};
-  if (record_.is_generation(generation_)) {
-    record_.away = static_cast<std::uint8_t>(record_.away & ~only(which_));
-  } else if (!ec) {
-    ec = errc::closed;
-  }
-  return !ec;
 }
 
 // With the lock held, which it gives up.

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/error.hpp>
 #include <weft/net/detail/descriptor.hpp>
 
 #include "fd_table.hpp"
@@ -30,16 +31,31 @@ inline std::error_code check_result(int result) noexcept {
   return result < 0 ? system_error_code(errno) : std::error_code{};
 }
 
+// Stands in for the record of a descriptor that is closed, so that a turn always has one.
+extern constinit fd_record no_record;
+
 // The turn of one operation among those in the same direction of a descriptor: they are served in
 // the order in which they came, and none is interleaved with another.
 class io_turn {
 public:
   // Checks for cancellation and waits for the turn.
   // Errors: errc::cancelled, errc::closed.
-  io_turn(const descriptor& target, direction which, std::error_code& ec);
+  io_turn(const descriptor& target, direction which, std::error_code& ec)
+      : fd_(target.fd()), record_(record_of(target)), generation_(target.generation()),
+        which_(which) {
+    refused_ = weft::detail::refuse_if_cancelled(ec);
+    if (!refused_) take_turn(ec);
+    seen_ = side().events.load(std::memory_order_acquire);
+  }
+
   io_turn(const io_turn&) = delete;
   io_turn& operator=(const io_turn&) = delete;
-  ~io_turn();
+
+  ~io_turn() {
+    end();
+    // Failed or not: whoever repeats a call that fails must not freeze the worker.
+    if (!refused_) weft::detail::spend_budget();
+  }
 
   explicit operator bool() const noexcept { return granted_; }
 
@@ -61,7 +77,15 @@ public:
   // For waits of another kind within the turn: from step_aside() on no system call is made before
   // come_back() has returned true. Errors: errc::closed.
   void step_aside() noexcept;
-  bool come_back(std::error_code& ec) noexcept;
+
+  bool come_back(std::error_code& ec) noexcept {
+    record_.lock.lock();
+    const bool same = record_.is_generation(generation_);
+    if (same) record_.away = static_cast<std::uint8_t>(record_.away & ~only(which_));
+    record_.lock.unlock();
+    if (!same && !ec) ec = errc::closed;
+    return !ec;
+  }
 
   // Between the system calls of one operation that goes on without waiting: gives way to others
   // when that has lasted. False when it must end. Errors: errc::cancelled, errc::closed.
@@ -72,10 +96,36 @@ public:
   void not_ready() noexcept { side().drained_at = seen_; }
 
 private:
+  // Read once: another thread may close it meanwhile.
+  static fd_record& record_of(const descriptor& target) noexcept {
+    fd_record* const record = target.record();
+    return record != nullptr ? *record : no_record;
+  }
+
   fd_direction& side() const noexcept { return record_.at(which_); }
 
+  void take_turn(std::error_code& ec) {
+    record_.lock.lock();
+    if (&record_ == &no_record || !record_.is_generation(generation_)) {
+      record_.lock.unlock();
+      ec = errc::closed;
+    } else if ((record_.busy & only(which_)) == 0) {
+      record_.busy |= only(which_);
+      record_.lock.unlock();
+      granted_ = true;
+    } else {
+      wait_for_turn(ec);
+    }
+  }
+
   void wait_for_turn(std::error_code& ec);
-  void end() noexcept;
+
+  void end() noexcept {
+    if (!granted_) return;
+    granted_ = false;
+    if (end_turn(record_, which_, generation_)) close_number(fd_);
+  }
+
   bool park_until_ready(std::error_code& ec);
   weft::detail::wake_reason park(weft::detail::deadline_clock::time_point deadline);
 

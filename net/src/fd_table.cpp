@@ -4,7 +4,6 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <sys/epoll.h>
 
 #include <weft/fiber/detail/atomic.hpp>
 
@@ -17,26 +16,13 @@ using weft::detail::wake_reason;
 
 constexpr std::array both{direction::read, direction::write};
 
-constexpr std::size_t records_a_chunk = 1024;
-// Covers fs.nr_open up to 16 million, 16 times its default.
-constexpr std::size_t chunk_count = std::size_t{16} * 1024;
-
-struct alignas(64) padded_record : fd_record {};
-
-static_assert(sizeof(padded_record) == 64, "one cache line a descriptor");
-
-using chunk = std::array<padded_record, records_a_chunk>;
-
-// Chunks are never freed: events and fibers that come late still find their record. The exchange in
-// chunk_of() pairs with the load there and in find_record(): a chunk is seen constructed.
-constinit std::array<weft::detail::atomic<chunk*>, chunk_count> table{};
-
-chunk* chunk_of(std::size_t index) noexcept {
-  chunk* present = table[index].load(std::memory_order_acquire);
+record_chunk* chunk_of(std::size_t index) noexcept {
+  record_chunk* present = record_table[index].load(std::memory_order_acquire);
   if (present != nullptr) return present;
-  std::unique_ptr<chunk> fresh{new (std::nothrow) chunk};
+  std::unique_ptr<record_chunk> fresh{new (std::nothrow) record_chunk};
   if (fresh == nullptr) return nullptr;
-  if (table[index].compare_exchange_strong(present, fresh.get(), std::memory_order_acq_rel)) {
+  if (record_table[index].compare_exchange_strong(present, fresh.get(),
+                                                  std::memory_order_acq_rel)) {
     return fresh.release();
   }
   return present;
@@ -44,14 +30,11 @@ chunk* chunk_of(std::size_t index) noexcept {
 
 }  // namespace
 
-bool fd_record::short_read_means_drained() const noexcept {
-  constexpr std::uint16_t untrustworthy = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
-  return tcp_stream && (last_events.load(std::memory_order_relaxed) & untrustworthy) == 0;
-}
+constinit std::array<weft::detail::atomic<record_chunk*>, chunk_count> record_table{};
 
 fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   const auto index = static_cast<std::size_t>(fd);
-  chunk* const found =
+  record_chunk* const found =
       index / records_a_chunk < chunk_count ? chunk_of(index / records_a_chunk) : nullptr;
   if (found == nullptr) {
     ec = std::make_error_code(std::errc::not_enough_memory);
@@ -94,10 +77,9 @@ bool retire_record(fd_record& record) noexcept {
   return unused;
 }
 
-bool end_turn(fd_record& record, direction which, std::uint32_t generation) noexcept {
+bool end_turn_locked(fd_record& record, direction which, std::uint32_t generation) noexcept {
   waiter* next = nullptr;
   bool must_close = false;
-  record.lock.lock();
   if (record.is_generation(generation)) {
     next = record.at(which).turn.claim_first(wake_reason::ready);
     if (next != nullptr) {
@@ -114,12 +96,6 @@ bool end_turn(fd_record& record, direction which, std::uint32_t generation) noex
   record.lock.unlock();
   weft::detail::resume(next);
   return must_close;
-}
-
-fd_record* find_record(int fd) noexcept {
-  const auto index = static_cast<std::size_t>(fd);
-  chunk* const found = table[index / records_a_chunk].load(std::memory_order_acquire);
-  return found != nullptr ? &(*found)[index % records_a_chunk] : nullptr;
 }
 
 namespace {

@@ -13,7 +13,10 @@
 // its turn.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <sys/epoll.h>
 #include <system_error>
 
 #include <weft/fiber/detail/atomic.hpp>
@@ -73,7 +76,10 @@ struct fd_record {
   // Whether a read that got less than it asked for has read everything there was, so that the next
   // event will tell of more. Not after urgent data or a half-close, nor on any other kind of
   // descriptor: there it takes an EAGAIN to know.
-  bool short_read_means_drained() const noexcept;
+  bool short_read_means_drained() const noexcept {
+    constexpr std::uint16_t untrustworthy = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+    return tcp_stream && (last_events.load(std::memory_order_relaxed) & untrustworthy) == 0;
+  }
 };
 
 // Makes the record of a descriptor that has just been opened ready for use. Null and `ec` on
@@ -88,8 +94,39 @@ bool retire_record(fd_record& record) noexcept;
 // Returns whether the caller has to close the descriptor, which was closed while it was in use.
 bool end_turn(fd_record& record, direction which, std::uint32_t generation) noexcept;
 
+// The same with the lock held, which it gives up.
+bool end_turn_locked(fd_record& record, direction which, std::uint32_t generation) noexcept;
+
+inline bool end_turn(fd_record& record, direction which, std::uint32_t generation) noexcept {
+  record.lock.lock();
+  if (!record.is_generation(generation) || !record.at(which).turn.empty()) {
+    return end_turn_locked(record, which, generation);
+  }
+  record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
+  record.lock.unlock();
+  return false;
+}
+
+inline constexpr std::size_t records_a_chunk = 1024;
+// Covers fs.nr_open up to 16 million, 16 times its default.
+inline constexpr std::size_t chunk_count = std::size_t{16} * 1024;
+
+struct alignas(64) padded_record : fd_record {};
+
+static_assert(sizeof(padded_record) == 64, "one cache line a descriptor");
+
+using record_chunk = std::array<padded_record, records_a_chunk>;
+
+// Chunks are never freed: events and fibers that come late still find their record. The exchange
+// that enters a chunk pairs with the load in find_record(): a chunk is seen constructed.
+extern constinit std::array<weft::detail::atomic<record_chunk*>, chunk_count> record_table;
+
 // The record of `fd`, or null if there has never been one.
-fd_record* find_record(int fd) noexcept;
+inline fd_record* find_record(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  record_chunk* const found = record_table[index / records_a_chunk].load(std::memory_order_acquire);
+  return found != nullptr ? &(*found)[index % records_a_chunk] : nullptr;
+}
 
 // Has the operation whose turn it is in this direction try again, and what comes after it.
 void try_again(fd_record& record, direction which) noexcept;

@@ -16,9 +16,6 @@
 namespace weft::net::detail {
 namespace {
 
-// By its address, the kind of driver that a poller is.
-constexpr char poller_kind = 0;
-
 // All pollers, for whoever has a descriptor that one of them has registered.
 std::mutex registry_lock;
 std::vector<std::pair<std::uint32_t, int>> registry;  // id and epoll descriptor
@@ -27,10 +24,6 @@ constexpr unsigned worker_bits = 10;
 
 std::uint32_t id_of_worker(weft::detail::worker_position where) noexcept {
   return where.runtime << worker_bits | where.index;
-}
-
-bool is_same_runtime(std::uint32_t a, std::uint32_t b) noexcept {
-  return a >> worker_bits == b >> worker_bits;
 }
 
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
@@ -58,12 +51,7 @@ int milliseconds_until(driver::clock::time_point deadline) noexcept {
 
 }  // namespace
 
-poller* poller::if_installed() noexcept {
-  return static_cast<poller*>(weft::detail::installed_driver(&poller_kind));
-}
-
-poller* poller::of_this_worker(std::error_code& ec) {
-  if (poller* const present = if_installed()) return present;
+poller* poller::install(std::error_code& ec) {
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) {
     ec = last_error();
@@ -81,7 +69,7 @@ poller* poller::of_this_worker(std::error_code& ec) {
     return nullptr;
   }
   poller* const result = fresh.get();
-  weft::detail::install_driver(std::move(fresh), &poller_kind);
+  weft::detail::install_driver(std::move(fresh), &kind);
   return result;
 }
 
@@ -115,8 +103,11 @@ bool poller::watch_wake_event() noexcept {
   return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_event_, &event) == 0;
 }
 
-bool poller::watch(int fd, fd_record& record, std::error_code& ec) noexcept {
-  if (is_same_runtime(record.poller_id.load(std::memory_order_relaxed), id_)) return true;
+bool poller::is_sibling(std::uint32_t other_id) const noexcept {
+  return other_id >> worker_bits == id_ >> worker_bits;
+}
+
+bool poller::start_watching(int fd, fd_record& record, std::error_code& ec) noexcept {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(fd, record);

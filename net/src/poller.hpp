@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/driver.hpp>
 
 #include "buffer_pool.hpp"
@@ -23,10 +24,15 @@ class poller final : public driver {
 public:
   // The poller of the running worker, installed if it has none. Null and `ec` when no descriptors
   // or memory are to be had (errno of epoll_create1(2) and eventfd(2)).
-  static poller* of_this_worker(std::error_code& ec);
+  static poller* of_this_worker(std::error_code& ec) {
+    poller* const present = if_installed();
+    return present != nullptr ? present : install(ec);
+  }
 
   // The same, but null if none is installed.
-  static poller* if_installed() noexcept;
+  static poller* if_installed() noexcept {
+    return static_cast<poller*>(weft::detail::installed_driver(&kind));
+  }
 
   poller(const poller&) = delete;
   poller& operator=(const poller&) = delete;
@@ -55,7 +61,10 @@ public:
 
   // Has events of `fd` reported to `record` from now on, if no worker of this runtime does so yet.
   // False and `ec` (errno of epoll_ctl(2)) on failure. With the record locked.
-  bool watch(int fd, fd_record& record, std::error_code& ec) noexcept;
+  bool watch(int fd, fd_record& record, std::error_code& ec) noexcept {
+    const std::uint32_t watching = record.poller_id.load(std::memory_order_relaxed);
+    return watching == id_ || is_sibling(watching) || start_watching(fd, record, ec);
+  }
 
   // The opposite, for a descriptor that lives on without us. Any thread.
   static void unwatch(int fd, fd_record& record) noexcept;
@@ -66,9 +75,15 @@ public:
   bool may_report_accept_trouble(int error) noexcept;
 
 private:
+  // By its address, the kind of driver that a poller is.
+  static constexpr char kind = 0;
+
   poller(int epoll, int wake_event);
+  static poller* install(std::error_code& ec);
   int wait_for_events(clock::time_point deadline) noexcept;
   bool watch_wake_event() noexcept;
+  bool is_sibling(std::uint32_t other_id) const noexcept;
+  bool start_watching(int fd, fd_record& record, std::error_code& ec) noexcept;
   void enter_register();
   void leave_register() noexcept;
   void warm_events(std::size_t index, std::size_t count) const noexcept;

@@ -11,17 +11,12 @@
 #include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/timer_node.hpp>
 #include <weft/fiber/detail/waiter.hpp>
+#include <weft/fiber/detail/worker_view.hpp>
 
 namespace weft::detail {
 
 struct control_block;
 class thread_task;
-
-enum class verdict : std::uint8_t {
-  none,
-  cancelled,
-  expired,  // its deadline has passed
-};
 
 struct scope_state {
   timer_node timer;  // on its worker's wheel of scopes, while there is a deadline

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include <weft/fiber/detail/waiter.hpp>
+#include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/duration.hpp>
 
 namespace weft::detail {
@@ -55,21 +56,38 @@ wake_reason wait_until(deadline_clock::time_point deadline,
 
 // The check that every cancellation point makes before it tries: true when the running task has
 // been cancelled. Names a fiber that ignores it 1,000 times in a row on the diagnostics sink.
-bool refuse_if_cancelled();
+bool refuse_now();
+bool refuse_now(std::error_code& ec);
+
+inline bool refuse_if_cancelled() {
+  const worker_view* const worker = running_worker;
+  return (worker == nullptr || *worker->judgement != verdict::none) && refuse_now();
+}
+
 // The same; sets `ec` to why, or clears it.
-bool refuse_if_cancelled(std::error_code& ec);
+inline bool refuse_if_cancelled(std::error_code& ec) {
+  if (ec) ec.clear();
+  const worker_view* const worker = running_worker;
+  return (worker == nullptr || *worker->judgement != verdict::none) && refuse_now(ec);
+}
 
 // The error of a wait that ended so; none for `ready`.
 std::error_code error_of(wake_reason reason) noexcept;
 
+// The running fiber yields.
+void give_way();
+
 // Counts a call that succeeded without parking; after 64 of them the fiber yields.
-void spend_budget();
+inline void spend_budget() {
+  worker_view* const worker = running_worker;
+  if (worker != nullptr && --worker->budget == 0) give_way();
+}
 
 // Has the processor fetch what the next ready fiber needs when it runs. For a caller about to make
 // a system call, which takes longer than the memory: then the switch after it finds a warm stack.
 void warm_next_fiber() noexcept;
 
 // True when the calling thread runs fibers.
-bool on_worker() noexcept;
+inline bool on_worker() noexcept { return running_worker != nullptr; }
 
 }  // namespace weft::detail

@@ -40,6 +40,9 @@ struct wait_node {
 };
 
 struct waiter {
+  static constexpr std::uint64_t reason_mask = 0xff;
+  static constexpr std::uint64_t generation_step = reason_mask + 1;
+
   using resume_function = void(waiter& claimed) noexcept;
 
   // {generation : 56, wake_reason : 8}. Written by arm() and by the one claim() that succeeds.
@@ -56,11 +59,21 @@ struct waiter {
   waiter& operator=(const waiter&) = delete;
 
   // Starts a new wait; claims for the former one fail from now on.
-  void arm() noexcept;
+  void arm() noexcept {
+    // Relaxed: the wait is published afterwards, under the lock of the list it is put in.
+    const std::uint64_t generation = word.load(std::memory_order_relaxed) & ~reason_mask;
+    word.store((generation + generation_step) | static_cast<std::uint64_t>(wake_reason::armed),
+               std::memory_order_relaxed);
+  }
+
   // Ends the wait for `reason`; false when something else has ended it already.
   bool claim(wake_reason reason) noexcept;
+
   // Why the last wait ended; `armed` while it has not.
-  wake_reason reason() const noexcept;
+  wake_reason reason() const noexcept {
+    // Pairs with the exchange in claim().
+    return static_cast<wake_reason>(word.load(std::memory_order_acquire) & reason_mask);
+  }
 };
 
 // Claims `entry` and resumes its task; false when its wait has ended already.
@@ -80,7 +93,12 @@ public:
 
   // Takes out and claims the first wait that can still be ended, or returns null. The caller
   // resumes it, best after it has given up the lock.
-  waiter* claim_first(wake_reason reason) noexcept;
+  waiter* claim_first(wake_reason reason) noexcept {
+    if (head_ == nullptr) return nullptr;
+    wait_node* const taken = claim_first_node(reason);
+    return taken != nullptr ? taken->owner : nullptr;
+  }
+
   // The same, returning the node in which the wait was published; it is gone once its task runs on.
   wait_node* claim_first_node(wake_reason reason) noexcept;
   // The same for all: a chain for resume_all().

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/driver.hpp>
 
 namespace weft::detail {
@@ -15,7 +16,10 @@ namespace weft::detail {
 void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
 
 // The driver of the running worker if it was installed as of this kind, or null.
-driver* installed_driver(const void* kind) noexcept;
+inline driver* installed_driver(const void* kind) noexcept {
+  const worker_view* const worker = running_worker;
+  return worker != nullptr && worker->installed_kind == kind ? worker->installed : nullptr;
+}
 
 // Which worker of which runtime the caller is; runtimes are numbered from 1 in the order of their
 // creation. {0, 0} on a plain thread.
