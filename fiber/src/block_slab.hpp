@@ -43,8 +43,13 @@ public:
   // Calls visit(block) for every block in use; it must not allocate or free one.
   template <class Visit>
   void for_each(Visit&& visit);
+  // The same, unless the slab is in use at this moment: then false.
+  template <class Visit>
+  bool try_for_each(Visit&& visit);
 
 private:
+  template <class Visit>
+  void visit_all(Visit&& visit);
   block_slab() = default;
   ~block_slab();
   block_chunk* grow() noexcept;
@@ -82,6 +87,20 @@ struct block_chunk {
 template <class Visit>
 void block_slab::for_each(Visit&& visit) {
   const std::lock_guard hold{lock_};
+  visit_all(visit);
+}
+
+template <class Visit>
+bool block_slab::try_for_each(Visit&& visit) {
+  if (!lock_.try_lock()) return false;
+  visit_all(visit);
+  lock_.unlock();
+  return true;
+}
+
+// With the lock held.
+template <class Visit>
+void block_slab::visit_all(Visit&& visit) {
   for (block_chunk* const chunk : chunks_) {
     for (std::size_t i = 0; i < chunk->constructed; ++i) {
       if (chunk->at(i).status.load(std::memory_order_relaxed) != fiber_status::free) {

@@ -61,7 +61,6 @@ struct alignas(64) control_block {
   waiter wait;
 
   scheduler* owner = nullptr;
-  stack* bound_stack = nullptr;  // null before the first run and after the end, and for main
   // Written by the worker, `done` with `join_lock` held: whoever reads that sees the outcome.
   atomic<fiber_status> status{fiber_status::free};
   std::uint8_t size_class = 0;
@@ -83,6 +82,7 @@ struct alignas(64) control_block {
   atomic<std::uint32_t> references{0};
 
   timer_node timer;
+  stack* bound_stack = nullptr;  // null before the first run and after the end, and for main
   task_base* task = nullptr;
   wait_list joiners;
   control_block* next_check = nullptr;

@@ -27,6 +27,8 @@ runtime::runtime(runtime_options options) {
           "weft::runtime: a stack may have at most 1 GiB");
   require(options.workers >= 1 && options.workers <= 1024, std::errc::invalid_argument,
           "weft::runtime: there may be 1 to 1,024 workers");
+  require(options.clock == nullptr || options.workers == 1, std::errc::invalid_argument,
+          "weft::runtime: virtual time needs a single worker");
   require(::sysconf(_SC_PAGESIZE) == detail::page_size, std::errc::not_supported,
           "weft::runtime: this kernel's pages are not of 4 KiB");
   state_ = std::make_unique<state>(options);

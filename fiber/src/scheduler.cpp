@@ -13,6 +13,7 @@
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
 
+#include "dump.hpp"
 #include "sleeping_driver.hpp"
 #include "worker_group.hpp"
 
@@ -44,16 +45,27 @@ fiber_id next_fiber_id() noexcept {
 constinit thread_local worker_view* running_worker = nullptr;
 
 scheduler::scheduler(const runtime_options& options, worker_group& siblings, unsigned index)
-    : timers_(deadline_clock::now()), scope_timers_(deadline_clock::now()),
+    : picks_a_round_(options.order_seed ? 1 : picks_a_poll),
+      timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
+      scope_timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       driver_(std::make_unique<sleeping_driver>()), wakeable_(driver_.get()),
-      stacks_(options.guard), blocks_(block_slab::create()),
+      stacks_(options.guard), blocks_(block_slab::create()), clock_(options.clock),
       default_stack_size_(options.stack_size), siblings_(siblings), index_(index) {
   main_.wait.resume = &resume_fiber;
   main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab
   main_.owner = this;
+  main_.wait.home = this;
+  if (clock_ != nullptr) virtual_now = &clock_->now_;
+  if (options.order_seed) {
+    // Each worker its own order.
+    order_ = std::make_unique<std::mt19937_64>(*options.order_seed + index);
+    picks_until_poll_ = picks_a_round_;
+  }
+  list_scheduler(*this);
 }
 
 scheduler::~scheduler() {
+  unlist_scheduler(*this);
   while (visitors_.load(std::memory_order_acquire) != 0) ::sched_yield();
   drop_mail();
   blocks_->abandon();
@@ -93,6 +105,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::error
     return nullptr;
   }
   block->owner = this;
+  block->wait.home = this;
   block->size_class = *size_class;
   block->location = options.location;
   block->id = next_fiber_id();
@@ -229,7 +242,7 @@ void scheduler::yield() noexcept {
   if (ready_.empty()) {
     budget = budget_a_run;
     if (--picks_until_poll_ != 0) return;
-    picks_until_poll_ = picks_a_poll;
+    picks_until_poll_ = picks_a_round_;
     poll(deadline_clock::time_point::min());
     if (ready_.empty()) return;
   }
@@ -259,12 +272,19 @@ wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellat
 control_block& scheduler::pick_next() {
   if (ready_.empty()) {
     idle();
-    picks_until_poll_ = picks_a_poll;
+    picks_until_poll_ = picks_a_round_;
+    if (order_ != nullptr) reorder_ready();
   } else if (--picks_until_poll_ == 0) {
-    picks_until_poll_ = picks_a_poll;
+    picks_until_poll_ = picks_a_round_;
     poll(deadline_clock::time_point::min());
+    if (order_ != nullptr) reorder_ready();
   }
   return ready_.pop();
+}
+
+void scheduler::reorder_ready() noexcept {
+  constexpr std::size_t window = 64;  // so that a pick stays cheap with thousands of fibers
+  ready_.bring_forward((*order_)() % ready_.size_up_to(window));
 }
 
 void scheduler::warm_next() const noexcept {
@@ -280,7 +300,43 @@ void scheduler::warm_next() const noexcept {
 }
 
 void scheduler::idle() {
-  while (ready_.empty()) poll(std::min(timers_.next_expiry(), scope_timers_.next_expiry()));
+  while (ready_.empty()) {
+    const bool is_test = clock_ != nullptr || !watchers_.empty();
+    if (is_test && wakes_from_calm()) continue;
+    // Virtual time passes for nobody who waits in real time.
+    const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
+    poll(clock_ != nullptr ? no_deadline : next);
+  }
+}
+
+// Whether there is something to do before this worker has to sleep: what the driver reports at
+// once, who waits for calm, what is due when the virtual clock jumps.
+bool scheduler::wakes_from_calm() {
+  poll(deadline_clock::time_point::min());
+  if (!ready_.empty() || watchers_.wake_one(wake_reason::ready)) return true;
+  if (clock_ == nullptr || clock_->how_ != testing::time_moves::when_all_wait) return false;
+  const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
+  if (next == no_deadline) return false;
+  clock_->advance_to(next);
+  poll(deadline_clock::time_point::min());
+  return true;
+}
+
+testing::holdings scheduler::count_holdings() noexcept {
+  testing::holdings result;
+  result.fibers = live_fibers();
+  const auto count_waiting = [&](const control_block& block) {
+    if (block.has_status(fiber_status::started) && block.wait.armed()) {
+      ++result.waiting;
+    }
+  };
+  count_waiting(main_);
+  blocks_->for_each(count_waiting);
+  result.stacks = stacks_.in_use();
+  result.timers = timers_.size() - (trim_timer_.armed() ? 1 : 0);
+  result.scopes = scope_timers_.size();
+  result.driver_has_waiters = driver_->has_waiters();
+  return result;
 }
 
 void scheduler::poll(deadline_clock::time_point deadline) {
@@ -310,7 +366,8 @@ void scheduler::on_timer(timer_node& node) noexcept {
 }
 
 void scheduler::trim_later() noexcept {
-  if (!trim_timer_.armed()) timers_.arm(trim_timer_, now() + trim_interval);
+  // A virtual clock would jump for it.
+  if (!trim_timer_.armed() && clock_ == nullptr) timers_.arm(trim_timer_, now() + trim_interval);
 }
 
 void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <system_error>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/driver.hpp>
 #include <weft/fiber/runtime.hpp>
+#include <weft/fiber/testing/leak_check.hpp>
+#include <weft/fiber/testing/virtual_clock.hpp>
 
 #include "block_slab.hpp"
 #include "control_block.hpp"
@@ -83,10 +86,25 @@ public:
     if (--budget == 0) yield();
   }
 
+  // Woken one after the other when no fiber is ready and the driver has nothing to report at once.
+  wait_queue& when_all_wait() noexcept { return watchers_; }
+
+  testing::holdings count_holdings() noexcept;
+
+  // The fibers but for the main one; false when they are being changed at this moment. Any thread.
+  template <class Visit>
+  bool try_for_each_fiber(Visit&& visit) {
+    return blocks_->try_for_each(visit);
+  }
+
+  const control_block& main() const noexcept { return main_; }
+
   // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
   void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
 
-  deadline_clock::time_point now() const noexcept { return deadline_clock::now(); }
+  deadline_clock::time_point now() const noexcept {
+    return clock_ != nullptr ? clock_->now() : deadline_clock::now();
+  }
 
   // Fibers that have been spawned and have not ended, but for main. From any thread.
   std::size_t live_fibers() const noexcept { return live_.load(std::memory_order_relaxed); }
@@ -101,6 +119,8 @@ public:
 
   stack_pool& stacks() noexcept { return stacks_; }
 
+  scheduler* next_listed = nullptr;  // of all schedulers of the process, see dump.cpp
+
 private:
   // Fibers that run between two looks at the driver while some are ready.
   static constexpr unsigned picks_a_poll = 61;
@@ -111,6 +131,8 @@ private:
   bool refuse();
   void make_current(control_block* block) noexcept;
   control_block& pick_next();
+  void reorder_ready() noexcept;
+  bool wakes_from_calm();
   void idle();
   void poll(deadline_clock::time_point deadline);
   void on_timer(timer_node& node) noexcept;
@@ -144,6 +166,7 @@ private:
 
   control_block* current_ = nullptr;
   unsigned picks_until_poll_ = picks_a_poll;
+  const unsigned picks_a_round_;  // until the next poll: 1 where a seed decides the order
   ready_queue ready_;
   exception_globals* exceptions_ = nullptr;  // of the thread
   int* errno_ = nullptr;                     // of the thread
@@ -159,6 +182,9 @@ private:
 
   stack_pool stacks_;
   block_slab* blocks_;
+  testing::virtual_clock* const clock_;     // or null
+  std::unique_ptr<std::mt19937_64> order_;  // or null
+  wait_queue watchers_;
   control_block main_;
   sanitizer_context main_sanitizer_;
   machine_context left_for_good_;  // where a fiber that has ended saves what nobody restores

@@ -1,5 +1,6 @@
 #include <cstddef>
 
+#include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
@@ -67,7 +68,7 @@ void cancel_scope_for(scope_state& scope, verdict why) noexcept {
 
 void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline) noexcept {
   scope.deadline = deadline;
-  const bool has_passed = deadline <= deadline_clock::now();
+  const bool has_passed = deadline <= clock::now();
   // A plain thread looks at the deadline itself.
   if (scope.fiber != nullptr) {
     timer_wheel& timers = scope.fiber->owner->scope_timers();

@@ -1,5 +1,6 @@
 #include <thread>
 
+#include <weft/fiber/clock.hpp>
 #include <weft/fiber/error.hpp>
 #include <weft/fiber/this_fiber.hpp>
 
@@ -20,7 +21,7 @@ void yield() noexcept {
 
 void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) {
   if (detail::refuse_if_cancelled(ec)) return;
-  if (deadline <= std::chrono::steady_clock::now()) return yield();
+  if (deadline <= clock::now()) return yield();
   const auto reason = detail::wait_until(deadline);
   if (reason != detail::wake_reason::timed_out) ec = detail::error_of(reason);
 }

@@ -22,6 +22,7 @@ thread_task::thread_task() noexcept : wait_(&thread_task::resume) {}
 void thread_task::resume(waiter& claimed) noexcept {
   static_assert(offsetof(thread_task, wait_) == 0);
   auto& task = reinterpret_cast<thread_task&>(claimed);
+  if (task.polling_) task.interrupt_poll();
   const std::uint32_t* const word = task.futex_word();
   // Pairs with the load in block().
   task.resumed_.store(1, std::memory_order_release);
@@ -60,21 +61,28 @@ void thread_task::arm() noexcept {
 // With the waiter armed. Whoever else claims it still has to resume it: only then may it be used
 // again.
 wake_reason thread_task::block(deadline_clock::time_point deadline, cancellation mode) noexcept {
-  const bool honoured = mode == cancellation::honoured;
   auto limit = deadline;
-  if (honoured) limit = std::min(deadline, become_cancellable());
+  if (mode == cancellation::honoured) limit = std::min(deadline, become_cancellable());
   // Pairs with the store in resume().
   while (resumed_.load(std::memory_order_acquire) == 0) {
     if (futex_wait(futex_word(), 0, limit)) continue;
-    const verdict now = honoured ? current_verdict() : verdict::none;
-    if (wait_.claim(now != verdict::none ? reason_of(now) : wake_reason::timed_out)) break;
+    if (give_up(mode)) break;
     limit = no_deadline;
   }
-  if (honoured) {
-    const std::lock_guard hold{lock_};
-    cancellable_ = false;
-  }
+  leave_wait(mode);
   return wait_.reason();
+}
+
+// The time is over. Whether nobody else has ended the wait before.
+bool thread_task::give_up(cancellation mode) noexcept {
+  const verdict now = mode == cancellation::honoured ? current_verdict() : verdict::none;
+  return wait_.claim(now != verdict::none ? reason_of(now) : wake_reason::timed_out);
+}
+
+void thread_task::leave_wait(cancellation mode) noexcept {
+  if (mode == cancellation::ignored) return;
+  const std::lock_guard hold{lock_};
+  cancellable_ = false;
 }
 
 // From now on cancel() ends the wait; if that was called before, the wait is over already. Returns
@@ -83,9 +91,7 @@ deadline_clock::time_point thread_task::become_cancellable() noexcept {
   const std::lock_guard hold{lock_};
   cancellable_ = true;
   const verdict now = verdict_of(innermost_, verdict::none);
-  if (now != verdict::none && wait_.claim(reason_of(now))) {
-    resumed_.store(1, std::memory_order_relaxed);
-  }
+  if (now != verdict::none && wait_.claim(reason_of(now))) resume(wait_);
   return nearest_deadline();
 }
 

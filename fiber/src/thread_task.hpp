@@ -5,6 +5,8 @@
 // Threads: each for itself, but for cancel().
 #pragma once
 
+#include <system_error>
+
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
@@ -17,11 +19,26 @@ public:
 
   thread_task(const thread_task&) = delete;
   thread_task& operator=(const thread_task&) = delete;
+  ~thread_task();
 
   // As weft::detail::wait() and wait_until().
   wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
                    deadline_clock::time_point deadline, cancellation mode, waiter* handed);
   wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode);
+  // As prepare_thread_to_poll() and wait_for_descriptor().
+  bool prepare_to_poll(std::error_code& ec) noexcept;
+  wake_reason wait_for_descriptor(wait_list& list, spin_lock& held, int fd, short events,
+                                  cancellation mode);
+
+  // As arm_this_task() and park_armed().
+  waiter& begin_wait() noexcept {
+    arm();
+    return wait_;
+  }
+
+  wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode) noexcept {
+    return block(deadline, mode);
+  }
 
   // Its address tells tasks apart.
   waiter& own_waiter() noexcept { return wait_; }
@@ -38,6 +55,11 @@ private:
   static void resume(waiter& claimed) noexcept;
   void arm() noexcept;
   wake_reason block(deadline_clock::time_point deadline, cancellation mode) noexcept;
+  wake_reason block_in_poll(int fd, short events, cancellation mode) noexcept;
+  void interrupt_poll() noexcept;
+  bool give_up(cancellation mode) noexcept;
+  void await_resumption() noexcept;
+  void leave_wait(cancellation mode) noexcept;
   deadline_clock::time_point become_cancellable() noexcept;
   void expire_scopes() noexcept;
   deadline_clock::time_point nearest_deadline() const noexcept;
@@ -51,6 +73,9 @@ private:
   spin_lock lock_;                    // guards the chain of scopes and `cancellable_`
   scope_state* innermost_ = nullptr;
   bool cancellable_ = false;  // it waits, and cancel() may end that
+  // Set before a wait in poll(2) is published and cleared after it has been resumed.
+  bool polling_ = false;
+  int wake_event_ = -1;  // eventfd(2), once it has waited in poll(2)
 };
 
 }  // namespace weft::detail

@@ -1,3 +1,4 @@
+#include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
@@ -19,7 +20,7 @@ scheduler& require_scheduler() noexcept {
 }
 
 deadline_clock::time_point deadline_after(any_duration duration) noexcept {
-  const auto now = deadline_clock::now();
+  const auto now = clock::now();
   const auto length = duration.nanoseconds();
   if (length.count() <= 0) return now;
   return length < no_deadline - now ? now + length : no_deadline;
@@ -57,7 +58,7 @@ wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point de
 }
 
 bool has_passed(deadline_clock::time_point deadline) noexcept {
-  return deadline != no_deadline && deadline <= deadline_clock::now();
+  return deadline != no_deadline && deadline <= clock::now();
 }
 
 wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
@@ -72,6 +73,19 @@ wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancell
   if (mode == cancellation::honoured && refuse_if_cancelled()) return reason_of(current_verdict());
   queue.lock.lock();
   return wait(queue.list, queue.lock, deadline, mode);
+}
+
+waiter& arm_this_task() noexcept {
+  scheduler* const worker = scheduler::running();
+  if (worker == nullptr) return thread_task::of_this_thread().begin_wait();
+  worker->current().wait.arm(wake_reason::armed_in_several);
+  return worker->current().wait;
+}
+
+wake_reason park_armed(deadline_clock::time_point deadline, cancellation mode) {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->park_until(deadline, mode)
+                           : thread_task::of_this_thread().finish_wait(deadline, mode);
 }
 
 wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {

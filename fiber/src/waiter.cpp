@@ -10,7 +10,7 @@ namespace weft::detail {
 
 bool waiter::claim(wake_reason reason) noexcept {
   std::uint64_t expected = word.load(std::memory_order_relaxed);
-  if ((expected & reason_mask) != static_cast<std::uint64_t>(wake_reason::armed)) return false;
+  if (!is_armed(expected)) return false;
   const std::uint64_t claimed = (expected & ~reason_mask) | static_cast<std::uint64_t>(reason);
   if (__libc_single_threaded != 0) {
     word.store(claimed, std::memory_order_relaxed);
@@ -19,6 +19,19 @@ bool waiter::claim(wake_reason reason) noexcept {
   // Pairs with the load in reason(): what the waker did before is seen by the task it woke.
   return word.compare_exchange_strong(expected, claimed, std::memory_order_acq_rel,
                                       std::memory_order_relaxed);
+}
+
+bool waiter::claim_in_list(wake_reason reason) noexcept {
+  const std::uint64_t value = word.load(std::memory_order_relaxed);
+  if (home == nullptr || home != running_worker ||
+      (value & reason_mask) != static_cast<std::uint64_t>(wake_reason::armed)) {
+    return claim(reason);
+  }
+  // Nobody else can claim it now: who holds no lock does so on this thread, and the lock of the
+  // only list is ours.
+  word.store((value & ~reason_mask) | static_cast<std::uint64_t>(reason),
+             std::memory_order_relaxed);
+  return true;
 }
 
 bool wake(waiter& entry, wake_reason reason) noexcept {
@@ -55,7 +68,7 @@ wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
   while (head_ != nullptr) {
     wait_node& first = *head_;
     remove(first);
-    if (first.owner->claim(reason)) return &first;
+    if (first.owner->claim_in_list(reason)) return &first;
   }
   return nullptr;
 }

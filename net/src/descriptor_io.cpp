@@ -1,8 +1,10 @@
 #include "descriptor_io.hpp"
 
 #include <mutex>
+#include <poll.h>
 #include <utility>
 
+#include <weft/fiber/clock.hpp>
 #include <weft/fiber/error.hpp>
 
 namespace weft::net::detail {
@@ -50,7 +52,7 @@ wake_reason io_turn::park(weft::detail::deadline_clock::time_point deadline) {
 }
 
 bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
-  const auto deadline = weft::detail::deadline_clock::now() + length;
+  const auto deadline = weft::clock::now() + length;
   for (;;) {
     if (weft::detail::refuse_if_cancelled(ec)) return false;
     record_.lock.lock();
@@ -67,6 +69,7 @@ bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
 }
 
 bool io_turn::park_until_ready(std::error_code& ec) {
+  if (!weft::detail::on_worker()) return block_until_ready(ec);
   poller* const worker = poller::of_this_worker(ec);
   if (worker == nullptr) return false;
   do {
@@ -86,6 +89,29 @@ bool io_turn::park_until_ready(std::error_code& ec) {
   seen_ = side().events.load(std::memory_order_acquire);
   weft::detail::warm_next_fiber();
   return true;
+}
+
+// On a plain thread. No poller tells it of events: what poll(2) reports is counted as one.
+bool io_turn::block_until_ready(std::error_code& ec) {
+  if (!weft::detail::prepare_thread_to_poll(ec)) return false;
+  const short events = which_ == direction::read ? POLLIN | POLLRDHUP : POLLOUT;
+  do {
+    if (weft::detail::refuse_if_cancelled(ec)) return false;
+    record_.lock.lock();
+    if (!record_.is_generation(generation_)) ec = errc::closed;
+    if (ec || side().ready()) {
+      record_.lock.unlock();
+      break;
+    }
+    record_.away |= only(which_);
+    const wake_reason reason = weft::detail::wait_for_descriptor(
+        side().readiness, record_.lock, fd_, events, weft::detail::cancellation::honoured);
+    failed(reason, ec);
+    if (!come_back(ec)) return false;
+    try_again(record_, which_);
+  } while (!side().ready());
+  seen_ = side().events.load(std::memory_order_acquire);
+  return !ec;
 }
 
 }  // namespace weft::net::detail

@@ -4,7 +4,7 @@
 // A descriptor may be closed, and its number reused, while an operation on it waits; so operations
 // work on the number and the record, never on the object they were called on, and look at the
 // generation of the record, with its lock held, before they go on.
-// Threads: fibers of any worker.
+// Threads: fibers of any worker, and plain threads, which block in poll(2).
 #pragma once
 
 #include <cerrno>
@@ -127,6 +127,7 @@ private:
   }
 
   bool park_until_ready(std::error_code& ec);
+  bool block_until_ready(std::error_code& ec);
   weft::detail::wake_reason park(weft::detail::deadline_clock::time_point deadline);
 
   const int fd_;

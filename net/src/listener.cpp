@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <weft/fiber/clock.hpp>
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
 #include <weft/net/listener.hpp>
@@ -52,9 +53,10 @@ class accept_back_off {
 public:
   // Says what the trouble is, unless that was said a moment ago, and waits for a descriptor to be
   // closed, at most for the length of the pause.
-  void pause(int error, detail::poller& worker, std::error_code& ec) {
-    if (worker.may_report_accept_trouble(error)) weft::diagnose(describe_trouble(error));
-    const auto deadline = std::chrono::steady_clock::now() + length_;
+  void pause(int error, std::error_code& ec) {
+    if (detail::accept_reports::of_this_thread().is_due(error))
+      weft::diagnose(describe_trouble(error));
+    const auto deadline = weft::clock::now() + length_;
     length_ = std::min(2 * length_, 1'000ms);
     const auto reason = weft::detail::wait(detail::short_of_descriptors(), deadline);
     ec.clear();
@@ -170,8 +172,6 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
   {
     detail::io_turn turn{descriptor_, detail::direction::read, ec};
     if (!turn) return {};
-    detail::poller* const worker = detail::poller::of_this_worker(ec);
-    if (worker == nullptr) return {};
     const bool tcp = turn.record().tcp_stream;
     const socklen_t capacity = size != nullptr ? *size : 0;
     accept_back_off back_off;
@@ -189,7 +189,7 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
       }
       if (ec && will_pass(ec)) {
         turn.step_aside();
-        back_off.pause(ec.value(), *worker, ec);
+        back_off.pause(ec.value(), ec);
         turn.come_back(ec);
       }
       if (ec) return {};

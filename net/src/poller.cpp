@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
 namespace weft::net::detail {
@@ -192,13 +193,41 @@ weft::detail::wait_queue& short_of_descriptors() noexcept {
   return queue;
 }
 
-bool poller::may_report_accept_trouble(int error) noexcept {
-  const auto now = clock::now();
-  if (error == reported_trouble_ && now - trouble_reported_at_ < std::chrono::seconds{10}) {
-    return false;
+namespace {
+
+// The buffers of a plain thread.
+struct thread_buffers {
+  buffer_pool* const pool = buffer_pool::create();
+
+  thread_buffers() = default;
+  thread_buffers(const thread_buffers&) = delete;
+  thread_buffers& operator=(const thread_buffers&) = delete;
+
+  ~thread_buffers() { pool->abandon(); }
+};
+
+}  // namespace
+
+io_buffer* lend_buffer_slowly(std::error_code& ec) {
+  if (weft::detail::on_worker()) {
+    poller* const worker = poller::of_this_worker(ec);
+    return worker != nullptr ? worker->buffers().lend() : nullptr;
   }
-  reported_trouble_ = error;
-  trouble_reported_at_ = now;
+  thread_local thread_buffers mine;
+  return mine.pool->lend();
+}
+
+accept_reports& accept_reports::of_this_thread() noexcept {
+  if (poller* const worker = poller::if_installed()) return worker->reports_of_accept();
+  thread_local accept_reports mine;
+  return mine;
+}
+
+bool accept_reports::is_due(int error) noexcept {
+  const auto now = std::chrono::steady_clock::now();
+  if (error == last_ && now - at_ < std::chrono::seconds{10}) return false;
+  last_ = error;
+  at_ = now;
   return true;
 }
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <sys/epoll.h>
@@ -19,6 +21,21 @@
 #include "fd_table.hpp"
 
 namespace weft::net::detail {
+
+io_buffer* lend_buffer_slowly(std::error_code& ec);
+
+// Which failure of accept(2) was reported last: of a worker or of a plain thread.
+class accept_reports {
+public:
+  static accept_reports& of_this_thread() noexcept;
+
+  // Whether this one has not been reported for 10 s; it then counts as reported.
+  bool is_due(int error) noexcept;
+
+private:
+  int last_ = 0;
+  std::chrono::steady_clock::time_point at_;
+};
 
 class poller final : public driver {
 public:
@@ -71,8 +88,7 @@ public:
 
   buffer_pool& buffers() noexcept { return *buffers_; }
 
-  // Whether a failure of accept(2) has not been reported for 10 s; it then counts as reported.
-  bool may_report_accept_trouble(int error) noexcept;
+  accept_reports& reports_of_accept() noexcept { return reports_of_accept_; }
 
 private:
   // By its address, the kind of driver that a poller is.
@@ -98,11 +114,19 @@ private:
   // one sees the other.
   weft::detail::atomic<bool> sleeping_{false};
   weft::detail::atomic<bool> woken_{false};
-  int reported_trouble_ = 0;
-  clock::time_point trouble_reported_at_;
+  accept_reports reports_of_accept_;
   buffer_pool* buffers_;
   std::array<epoll_event, 512> events_;
 };
+
+// One of the buffers of this worker, or of this thread if it runs no fibers. Null and `ec`: ENOMEM,
+// and errno of epoll_create1(2) and eventfd(2).
+inline io_buffer* lend_buffer(std::error_code& ec) {
+  poller* const worker = poller::if_installed();
+  io_buffer* const lent = worker != nullptr ? worker->buffers().lend() : lend_buffer_slowly(ec);
+  if (lent == nullptr && !ec) ec.assign(ENOMEM, std::system_category());
+  return lent;
+}
 
 // Tasks that wait for a descriptor number to become free, in the whole process.
 weft::detail::wait_queue& short_of_descriptors() noexcept;

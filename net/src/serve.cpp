@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/fiber_group.hpp>
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
@@ -48,7 +49,7 @@ public:
   // Says so, unless that was said a moment ago, and waits a little for fibers to end and to give
   // their stacks back.
   void pause(std::error_code reason, std::error_code& ec) {
-    const auto now = weft::detail::deadline_clock::now();
+    const auto now = weft::clock::now();
     if (now >= silent_until_) {
       std::string line = "serve: no fiber for a connection: " + reason.message();
       if (reason == std::errc::not_enough_memory) line += weft::detail::how_to_get_stacks;

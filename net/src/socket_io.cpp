@@ -84,10 +84,9 @@ borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& 
     count = detail::retry_when_ready(
         turn,
         [&]() -> std::ptrdiff_t {
-          detail::poller* const worker = detail::poller::of_this_worker(ec);
-          buffer = worker != nullptr ? worker->buffers().lend() : nullptr;
+          buffer = detail::lend_buffer(ec);
           if (buffer == nullptr) {
-            errno = worker != nullptr ? ENOMEM : ec.value();
+            errno = ec.value();
             return -1;
           }
           const std::ptrdiff_t got = receive_once(turn, buffer->bytes.data(), size);

@@ -61,7 +61,7 @@ std::string test_name(const testing::TestParamInfo<const char*>& program) {
 using BasicsTest = BasicProgram;
 INSTANTIATE_TEST_SUITE_P(Programs, BasicsTest,
                          testing::Values("hello-fibers", "foo-bar-fibers", "cooperative-fibers",
-                                         "determinism-fibers"),
+                                         "determinism-fibers", "five-sleepers-fibers"),
                          test_name);
 
 TEST_P(BasicsTest, prints_how_it_is_called_on_request) {
@@ -260,6 +260,93 @@ TEST_P(DeterminismTest, ends_by_the_signal_that_comes_during_a_pause) {
     EXPECT_EQ(program.output(stream::out).find("Concurrent"), std::string::npos);
     EXPECT_EQ(program.output(stream::err), "");
   }
+}
+
+TEST_P(DeterminismTest, repeats_itself_with_a_seed_and_pauses_for_nothing) {
+  std::set<order> seen;
+  for (const char* seed : {"1", "2", "3"}) {
+    // Of an hour each: only virtual time gets through them.
+    const std::vector<std::string> arguments{"--seed", seed, "--max-pause-ms", "3600000"};
+    const std::string first = output_of(arguments);
+    for (int run = 0; run < 3; ++run) EXPECT_EQ(output_of(arguments), first);
+    EXPECT_EQ(parse_orders(first).synchronous, in_order);
+    seen.insert(parse_orders(first).concurrent);
+  }
+
+  EXPECT_GT(seen.size(), 1u);
+}
+
+TEST_P(DeterminismTest, orders_tasks_that_do_not_pause_by_the_seed) {
+  const std::string first = output_of({"--seed", "4", "--max-pause-ms", "0"});
+
+  EXPECT_EQ(output_of({"--seed", "4", "--max-pause-ms", "0"}), first);
+  EXPECT_NE(parse_orders(first).concurrent, in_order);
+}
+
+TEST_P(DeterminismTest, refuses_a_seed_that_is_none) {
+  for (const char* seed : {"-1", "x", "01", "18446744073709551616", ""}) {
+    expect_refused({"--seed", seed}, {"--seed", seed, "18446744073709551615"});
+  }
+}
+
+using FiveSleepersTest = BasicProgram;
+INSTANTIATE_TEST_SUITE_P(Styles, FiveSleepersTest, testing::Values("five-sleepers-fibers"),
+                         test_name);
+
+// What a sleeper said before it slept.
+struct bedtime {
+  int id = 0;
+  double seconds = 0;
+};
+
+// Three parts: who sleeps for how long, who awakens in which order, the last line.
+void expect_that_sleepers_awaken_in_time(const std::string& out) {
+  const std::vector<std::string> lines = lines_of(out);
+  ASSERT_EQ(lines.size(), 11u) << out;
+  std::vector<bedtime> asleep;
+  for (int id = 1; id <= 5; ++id) {
+    bedtime one;
+    const std::string& line = lines[static_cast<std::size_t>(id - 1)];
+    ASSERT_EQ(std::sscanf(line.c_str(), "%d sleeps for %lf seconds", &one.id, &one.seconds), 2);
+    EXPECT_EQ(one.id, id);
+    EXPECT_GT(one.seconds, 0);
+    EXPECT_LT(one.seconds, 5);
+    asleep.push_back(one);
+  }
+  std::stable_sort(asleep.begin(), asleep.end(),
+                   [](const bedtime& a, const bedtime& b) { return a.seconds < b.seconds; });
+  for (std::size_t i = 0; i < asleep.size(); ++i) {
+    EXPECT_EQ(lines[5 + i], std::to_string(asleep[i].id) + " awakens") << out;
+  }
+  EXPECT_EQ(lines.back(), "Done five tasks");
+}
+
+TEST_P(FiveSleepersTest, awaken_in_the_order_of_their_times_without_waiting_in_virtual_time) {
+  for (int run = 0; run < 20; ++run) {
+    expect_that_sleepers_awaken_in_time(output_of({"--virtual-time"}));
+  }
+}
+
+TEST_P(FiveSleepersTest, repeat_themselves_with_a_seed) {
+  const std::string first = output_of({"--virtual-time", "--seed", "12"});
+
+  EXPECT_EQ(output_of({"--virtual-time", "--seed", "12"}), first);
+  EXPECT_NE(output_of({"--virtual-time", "--seed", "13"}), first);
+}
+
+TEST_P(FiveSleepersTest, really_sleep_without_virtual_time) {
+  process program{command()};
+  program.wait_for_line("5 sleeps for");
+
+  program.signal(SIGINT);
+
+  EXPECT_EQ(program.wait(), 128 + SIGINT);
+  EXPECT_EQ(program.output(stream::out).find("Done"), std::string::npos);
+  EXPECT_EQ(program.output(stream::err), "");
+}
+
+TEST_P(FiveSleepersTest, refuse_a_seed_that_is_none) {
+  expect_refused({"--seed", "soon"}, {"--seed", "soon"});
 }
 
 }  // namespace

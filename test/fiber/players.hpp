@@ -39,7 +39,9 @@ inline constexpr pairing pairings[] = {
     {"two_threads", place::thread, place::thread},
 };
 
-inline std::string name_of(const testing::TestParamInfo<pairing>& info) { return info.param.name; }
+inline std::string name_of(const ::testing::TestParamInfo<pairing>& info) {
+  return info.param.name;
+}
 
 inline std::ostream& operator<<(std::ostream& out, const pairing& which) {
   return out << which.name;
@@ -96,7 +98,7 @@ public:
   std::chrono::microseconds short_time() { return std::chrono::microseconds(below(2'000)); }
 
 private:
-  testing::ScopedTrace trace_;
+  ::testing::ScopedTrace trace_;
   std::mt19937_64 random_;
 };
 

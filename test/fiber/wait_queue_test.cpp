@@ -50,7 +50,7 @@ TEST_F(Waiter, one_that_is_not_armed_cannot_be_claimed) {
 TEST_F(Waiter, only_the_first_claim_counts) {
   waiter entry;
   entry.arm();
-  EXPECT_EQ(entry.reason(), wake_reason::armed);
+  EXPECT_TRUE(entry.armed());
 
   EXPECT_TRUE(entry.claim(wake_reason::timed_out));
   EXPECT_FALSE(entry.claim(wake_reason::ready));

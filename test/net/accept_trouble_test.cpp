@@ -30,7 +30,7 @@ protected:
   // Expects that one line has been written since the last look, and that it says all of `words`.
   void expect_one_line(std::initializer_list<std::string_view> words) {
     const auto lines = take_diagnostics();
-    ASSERT_EQ(lines.size(), 1u) << testing::PrintToString(lines);
+    ASSERT_EQ(lines.size(), 1u) << ::testing::PrintToString(lines);
     for (const auto word : words) {
       EXPECT_NE(lines[0].find(word), std::string::npos) << lines[0] << " lacks " << word;
     }

@@ -177,7 +177,7 @@ int fill_queue(const endpoint& receiver) {
 }
 
 class FullUnixQueue : public runtime_test,
-                      public testing::WithParamInterface<bool> {};  // whether the sender connects
+                      public ::testing::WithParamInterface<bool> {};  // whether the sender connects
 
 TEST_P(FullUnixQueue, makes_the_sender_wait_until_the_receiver_has_caught_up) {
   run([] {
@@ -226,7 +226,7 @@ TEST_P(FullUnixQueue, leaves_the_sender_to_be_cancelled_or_closed) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Sender, FullUnixQueue, testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Sender, FullUnixQueue, ::testing::Bool(),
                          [](const auto& of) { return of.param ? "connected" : "unconnected"; });
 
 TEST_F(DatagramSocket, names_the_address_that_is_in_use) {

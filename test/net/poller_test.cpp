@@ -328,15 +328,6 @@ TEST_F(Poller, runs_out_of_descriptors_with_an_error) {
   });
 }
 
-using PollerDeathTest = Poller;
-
-TEST_F(PollerDeathTest, an_operation_on_a_thread_that_runs_no_fibers_ends_the_process_in_one_line) {
-  auto [ours, peer] = tcp_pair();
-  set_diagnostics_sink({});
-
-  EXPECT_DEATH(read_some_text(ours), "^weft: [^\n]*on a thread that runs no fibers[^\n]*\n$");
-}
-
 // ---- the pool of buffers ---------------------------------------------------------------------
 
 TEST(BufferPool, keeps_a_few_free_buffers_and_lends_the_last_one_first) {

@@ -52,7 +52,7 @@ protected:
   // Expects one line that says all of `words`.
   void expect_one_line(std::initializer_list<std::string_view> words) {
     const auto lines = take_diagnostics();
-    ASSERT_EQ(lines.size(), 1u) << testing::PrintToString(lines);
+    ASSERT_EQ(lines.size(), 1u) << ::testing::PrintToString(lines);
     for (const auto word : words) {
       EXPECT_NE(lines[0].find(word), std::string::npos) << lines[0] << " lacks " << word;
     }
@@ -347,7 +347,7 @@ TEST_F(Serve, loses_nothing_but_their_fibers_by_peers_that_vanish) {
 TEST_F(Serve, gives_all_its_descriptors_back_after_many_short_connections) {
   run([] {
     running_server server{echo};
-    const auto before = open_descriptors().size();
+    const auto before = testing::open_descriptors().size();
     for (int i = 0; i < 500; ++i) {
       unique_fd peer = server.connect();
       if (i % 2 == 0) there_and_back(peer, "x");
@@ -355,7 +355,7 @@ TEST_F(Serve, gives_all_its_descriptors_back_after_many_short_connections) {
     }
     give_way_until([] { return live_fibers() == 1; });
 
-    EXPECT_LE(open_descriptors().size(), before + 2);  // the poller's
+    EXPECT_LE(testing::open_descriptors().size(), before + 2);  // the poller's
     server.stop();
   });
 }

@@ -1,13 +1,14 @@
 // The fixture of tests that run fibers: it ends each of them with a leak check.
 //
-// A test fails if it leaves descriptors open, if run() ends with fibers that nobody has waited
-// for, if its thread still runs a runtime, or if a line was written to the diagnostics sink that it
-// has not looked at. A test that hangs is ended with its name. Threads: diagnostics may come from
-// any thread; the rest belongs to the thread of the test.
+// A test fails if it leaves descriptors open, if run() ends with fibers, stacks, timers, scopes or
+// waits of the worker that ran it, if its thread still runs a runtime, or if a line was written to
+// the diagnostics sink that it has not looked at. A test that hangs is ended with its name.
+// Threads: diagnostics may come from any thread; the rest belongs to the thread of the test.
 #pragma once
 
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +18,7 @@
 #include <gtest/gtest.h>
 
 #include <weft/fiber.hpp>
+#include <weft/fiber/testing.hpp>
 
 #include "support/sanitizers.hpp"
 
@@ -32,10 +34,7 @@ std::size_t live_fibers();
 /// Touches the next `bytes` bytes of the stack it is called on.
 void use_stack(std::size_t bytes);
 
-/// Returns the open descriptors of the process, each with what it refers to.
-std::vector<std::pair<int, std::string>> open_descriptors();
-
-class runtime_test : public testing::Test {
+class runtime_test : public ::testing::Test {
 public:
   runtime_test(const runtime_test&) = delete;
   runtime_test& operator=(const runtime_test&) = delete;
@@ -52,7 +51,7 @@ protected:
   std::invoke_result_t<Function> run(Function&& main_function, runtime_options options = {}) {
     runtime worker{options};
     return worker.run([&]() -> std::invoke_result_t<Function> {
-      const at_end check;
+      const testing::leak_check nothing_is_left{&complain};
       return std::forward<Function>(main_function)();
     });
   }
@@ -65,17 +64,12 @@ protected:
   std::vector<std::string> take_diagnostics();
 
 private:
-  // Expects on leaving the main function, by whatever way, that no other fiber is left.
-  struct at_end {
-    at_end() = default;
-    at_end(const at_end&) = delete;
-    at_end& operator=(const at_end&) = delete;
-    ~at_end();
-  };
+  static void complain(const std::string& leak);
 
   std::mutex lock_;  // guards `lines_`
   std::vector<std::string> lines_;
-  std::vector<std::pair<int, std::string>> descriptors_;
+  std::optional<testing::leak_check> descriptors_;
+  std::optional<testing::watchdog> watchdog_;
   diagnostics_sink former_sink_;
 };
 

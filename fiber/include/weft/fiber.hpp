@@ -3,6 +3,7 @@
 
 #include <weft/fiber/cancel_scope.hpp>        // IWYU pragma: export
 #include <weft/fiber/channel.hpp>             // IWYU pragma: export
+#include <weft/fiber/clock.hpp>               // IWYU pragma: export
 #include <weft/fiber/condition_variable.hpp>  // IWYU pragma: export
 #include <weft/fiber/diagnostics.hpp>         // IWYU pragma: export
 #include <weft/fiber/driver.hpp>              // IWYU pragma: export

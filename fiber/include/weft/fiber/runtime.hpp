@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <future>
@@ -21,6 +22,10 @@
 #include <weft/fiber/fiber.hpp>
 
 namespace weft {
+
+namespace testing {
+class virtual_clock;
+}
 
 /// How the stacks of fibers are kept from growing into each other.
 enum class stack_guard {
@@ -41,12 +46,21 @@ struct runtime_options {
   stack_guard guard = stack_guard::automatic;
   /// Threads that run fibers, from 1 to 1,024. A fiber stays on the worker it was spawned on.
   unsigned workers = 1;
+
+  // ---- for tests -------------------------------------------------------------------------------
+  /// The time of its fibers, see weft/fiber/testing/virtual_clock.hpp; null is the steady clock. It
+  /// must outlive the runtime, which must have a single worker.
+  testing::virtual_clock* clock = nullptr;
+  /// Ready fibers run in an order that this seed decides, instead of that in which they became
+  /// ready: the same at every run of a program that is itself deterministic.
+  std::optional<std::uint64_t> order_seed = std::nullopt;
 };
 
 class runtime {
 public:
   /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB
-  ///         and for no workers or more than 1,024; std::errc::not_supported where the kernel's
+  ///         and for no workers or more than 1,024,
+  ///         and for several with a virtual clock; std::errc::not_supported where the kernel's
   ///         pages are not of 4 KiB.
   explicit runtime(runtime_options options = {});
   runtime(const runtime&) = delete;

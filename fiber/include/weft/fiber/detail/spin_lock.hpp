@@ -28,7 +28,14 @@ public:
     if (held_.exchange(true, std::memory_order_acquire)) lock_contended();
   }
 
-  // Pairs with the exchange in lock().
+  // Whether it got the lock; never spins.
+  bool try_lock() noexcept {
+    // Pairs with the store in unlock().
+    return !held_.load(std::memory_order_relaxed) &&
+           !held_.exchange(true, std::memory_order_acquire);
+  }
+
+  // Pairs with the exchange in lock() and in try_lock().
   void unlock() noexcept { held_.store(false, std::memory_order_release); }
 
 private:

@@ -50,6 +50,20 @@ waiter& waiter_of_this_task() noexcept;
 wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline = no_deadline,
                  cancellation mode = cancellation::honoured);
 
+// Begins a wait of the running task that is to be published in several lists, see composite_wait;
+// it must end by park_armed(), or by a claim of the task itself.
+waiter& arm_this_task() noexcept;
+wake_reason park_armed(deadline_clock::time_point deadline, cancellation mode);
+
+// What a plain thread needs to wait for descriptors: an eventfd of its own, made once. False and
+// `ec` (errno of eventfd(2)) if there is none to be had.
+bool prepare_thread_to_poll(std::error_code& ec) noexcept;
+
+// As wait() with a list, for a plain thread that is prepared: ends with `ready`, too, when poll(2)
+// reports one of `events` of the descriptor. The descriptor may be closed meanwhile.
+wake_reason wait_for_descriptor(wait_list& list, spin_lock& held, int fd, short events,
+                                cancellation mode);
+
 // Waits until `deadline` or cancellation. Returns timed_out, cancelled or expired.
 wake_reason wait_until(deadline_clock::time_point deadline,
                        cancellation mode = cancellation::honoured);

@@ -15,12 +15,14 @@
 
 #include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/worker_view.hpp>
 
 namespace weft::detail {
 
 enum class wake_reason : std::uint8_t {
-  none,       // not waiting
-  armed,      // waiting
+  none,   // not waiting
+  armed,  // waiting, published in one list at most
+  armed_in_several,
   ready,      // what was waited for has happened
   timed_out,  // the deadline passed first
   cancelled,  // a scope of the task was cancelled first
@@ -50,6 +52,9 @@ struct waiter {
   wait_node node{nullptr, nullptr, this};  // for a wait in one list
   // Makes the task run on, whatever kind it is; called by whoever has claimed the waiter.
   resume_function* resume = nullptr;
+  // The worker on whose thread all claims are made that hold no lock of a list: those of its timers
+  // and of cancellation. Null for a plain thread.
+  const worker_view* home = nullptr;
 
   waiter() noexcept = default;
 
@@ -59,20 +64,30 @@ struct waiter {
   waiter& operator=(const waiter&) = delete;
 
   // Starts a new wait; claims for the former one fail from now on.
-  void arm() noexcept {
+  void arm(wake_reason how = wake_reason::armed) noexcept {
     // Relaxed: the wait is published afterwards, under the lock of the list it is put in.
     const std::uint64_t generation = word.load(std::memory_order_relaxed) & ~reason_mask;
-    word.store((generation + generation_step) | static_cast<std::uint64_t>(wake_reason::armed),
+    word.store((generation + generation_step) | static_cast<std::uint64_t>(how),
                std::memory_order_relaxed);
   }
 
   // Ends the wait for `reason`; false when something else has ended it already.
   bool claim(wake_reason reason) noexcept;
+  // The same with the lock of a list held in which the wait is published.
+  bool claim_in_list(wake_reason reason) noexcept;
 
-  // Why the last wait ended; `armed` while it has not.
+  // Whether the wait has not ended.
+  bool armed() const noexcept { return is_armed(word.load(std::memory_order_acquire)); }
+
+  // Why the last wait ended, if it has.
   wake_reason reason() const noexcept {
     // Pairs with the exchange in claim().
     return static_cast<wake_reason>(word.load(std::memory_order_acquire) & reason_mask);
+  }
+
+  static bool is_armed(std::uint64_t value) noexcept {
+    const auto reason = static_cast<wake_reason>(value & reason_mask);
+    return reason == wake_reason::armed || reason == wake_reason::armed_in_several;
   }
 };
 

@@ -27,6 +27,8 @@ struct worker_view {
   unsigned budget = budget_a_run;
   driver* installed = nullptr;  // what install_driver() was given last, and as of which kind
   const void* installed_kind = nullptr;
+  // What a virtual clock shows, in nanoseconds; null where time is that of the steady clock.
+  const std::int64_t* virtual_now = nullptr;
 };
 
 // Null on a plain thread.

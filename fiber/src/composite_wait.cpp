@@ -1,0 +1,46 @@
+#include <mutex>
+#include <utility>
+
+#include <weft/fiber/detail/composite_wait.hpp>
+
+namespace weft::detail {
+
+composite_wait::composite_wait() noexcept : mine_(arm_this_task()) {}
+
+composite_wait::~composite_wait() { abandon(); }
+
+void composite_wait::publish(entry& place, wait_list& list, spin_lock& held) noexcept {
+  place.list = &list;
+  place.lock = &held;
+  place.node.owner = &mine_;
+  place.next = std::exchange(published_, &place);
+  list.push_back(place.node);
+  held.unlock();
+}
+
+wake_reason composite_wait::wait(deadline_clock::time_point deadline, cancellation mode) {
+  if (!std::exchange(ended_, true)) {
+    park_armed(deadline, mode);
+    withdraw();
+  }
+  return mine_.reason();
+}
+
+bool composite_wait::abandon() noexcept {
+  if (std::exchange(ended_, true)) return true;
+  const bool by_ourselves = mine_.claim(wake_reason::ready);
+  // Whoever was faster is going to resume the task, which has to be waiting for that.
+  if (!by_ourselves) park_armed(no_deadline, cancellation::ignored);
+  withdraw();
+  return by_ourselves;
+}
+
+// Nobody looks at the entries afterwards.
+void composite_wait::withdraw() noexcept {
+  for (entry* each = std::exchange(published_, nullptr); each != nullptr; each = each->next) {
+    const std::lock_guard hold{*each->lock};
+    if (each->node.linked()) each->list->remove(each->node);
+  }
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,91 @@
+#include "dump.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <mutex>
+#include <unistd.h>
+
+#include "scheduler.hpp"
+#include "worker_group.hpp"
+
+namespace weft::detail {
+namespace {
+
+spin_lock list_lock;  // guards the list of schedulers
+scheduler* first_scheduler = nullptr;
+
+// A line to a descriptor, without memory of its own.
+class line_writer {
+public:
+  explicit line_writer(int descriptor) noexcept : descriptor_(descriptor) {}
+
+  template <class... Arguments>
+  void write(const char* format, Arguments... arguments) noexcept {
+    std::array<char, 512> line;
+    const int size = std::snprintf(line.data(), line.size(), format, arguments...);
+    if (size <= 0) return;
+    const auto used = std::min(static_cast<std::size_t>(size), line.size() - 1);
+    line[used - 1] = '\n';  // one that was cut off still ends
+    // Nobody is left to be told when it fails.
+    [[maybe_unused]] const auto written = ::write(descriptor_, line.data(), used);
+  }
+
+private:
+  int descriptor_;
+};
+
+const char* state_of(const control_block& block, const scheduler& owner) noexcept {
+  switch (block.status.load(std::memory_order_relaxed)) {
+  case fiber_status::reserved:
+  case fiber_status::arriving:
+  case fiber_status::unstarted: return "has not started";
+  case fiber_status::done: return "has ended";
+  default: break;
+  }
+  if (block.wait.armed()) return "waits";
+  return &block == owner.current_if_any() ? "runs" : "is ready";
+}
+
+void dump(line_writer& out, const control_block& block, const scheduler& owner) noexcept {
+  const char* const name = block.name.text;
+  const auto id = static_cast<unsigned long long>(block.id);
+  if (name != nullptr) {
+    out.write("  \"%s\" (fiber %llu) %s, spawned at %s:%u\n", name, id, state_of(block, owner),
+              block.location.file_name(), static_cast<unsigned>(block.location.line()));
+  } else {
+    out.write("  fiber %llu %s, spawned at %s:%u\n", id, state_of(block, owner),
+              block.location.file_name(), static_cast<unsigned>(block.location.line()));
+  }
+}
+
+}  // namespace
+
+void list_scheduler(scheduler& entry) noexcept {
+  const std::lock_guard hold{list_lock};
+  entry.next_listed = first_scheduler;
+  first_scheduler = &entry;
+}
+
+void unlist_scheduler(scheduler& entry) noexcept {
+  const std::lock_guard hold{list_lock};
+  scheduler** place = &first_scheduler;
+  while (*place != &entry) place = &(*place)->next_listed;
+  *place = entry.next_listed;
+}
+
+void dump_fibers(int descriptor) noexcept {
+  line_writer out{descriptor};
+  if (!list_lock.try_lock()) return out.write("the list of runtimes is being changed\n");
+  for (scheduler* each = first_scheduler; each != nullptr; each = each->next_listed) {
+    out.write("runtime %u, worker %u: %zu fibers\n",
+              static_cast<unsigned>(each->siblings().number()), each->index(), each->live_fibers());
+    dump(out, each->main(), *each);
+    if (!each->try_for_each_fiber([&](control_block& block) { dump(out, block, *each); })) {
+      out.write("  its list of fibers is being changed\n");
+    }
+  }
+  list_lock.unlock();
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,169 @@
+// The ways in which the conformance suite is run: the same bodies as native fibers and as plain
+// threads.
+//
+// A mode runs a body, starts tasks beside it, and says when a task has come to wait.
+// Threads: the body starts and joins its tasks.
+#pragma once
+
+#include <atomic>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include <weft/fiber.hpp>
+#include <weft/fiber/testing.hpp>
+
+#include "support/runtime_fixture.hpp"
+
+namespace weft::test {
+
+/// The scope that a task runs in, for whoever cancels it.
+class task_scope {
+public:
+  void run(const std::function<void()>& body) {
+    cancel_scope mine;
+    set(&mine);
+    body();
+    set(nullptr);
+    ended_ = true;
+  }
+
+  /// Cancels the task, if it has not ended.
+  void request_cancel() {
+    const std::lock_guard hold{lock_};
+    cancelled_ = true;
+    if (scope_ != nullptr) scope_->request_cancel();
+  }
+
+  bool ended() const noexcept { return ended_; }
+
+private:
+  void set(cancel_scope* scope) {
+    const std::lock_guard hold{lock_};
+    scope_ = scope;
+    if (scope != nullptr && cancelled_) scope->request_cancel();
+  }
+
+  std::mutex lock_;  // guards the next two
+  cancel_scope* scope_ = nullptr;
+  bool cancelled_ = false;
+  std::atomic<bool> ended_ = false;
+};
+
+struct as_fiber {
+  class task {
+  public:
+    explicit task(std::function<void()> body)
+        : fiber_(spawn([this, body = std::move(body)] { scope_.run(body); })) {}
+
+    task(const task&) = delete;
+    task& operator=(const task&) = delete;
+    ~task() = default;
+
+    void join() { fiber_.join(); }
+
+    void request_cancel() { scope_.request_cancel(); }
+
+    bool ended() const noexcept { return scope_.ended(); }
+
+    /// Waits until the task waits, or has ended.
+    static void until_it_waits() { testing::all_blocked(); }
+
+  private:
+    task_scope scope_;
+    fiber<> fiber_;
+  };
+
+  template <class Body>
+  static void run(Body&& body) {
+    runtime instance;
+    instance.run([&] {
+      const testing::leak_check nothing_is_left{
+          [](const std::string& leak) { ADD_FAILURE() << "left over: " << leak; }};
+      body();
+    });
+  }
+};
+
+struct as_thread {
+  class task {
+  public:
+    explicit task(std::function<void()> body)
+        : thread_([this, body = std::move(body)] {
+            id_ = static_cast<int>(::syscall(SYS_gettid));
+            scope_.run(body);
+          }) {}
+
+    task(const task&) = delete;
+    task& operator=(const task&) = delete;
+
+    ~task() {
+      if (thread_.joinable()) thread_.join();
+    }
+
+    void join() { thread_.join(); }
+
+    void request_cancel() { scope_.request_cancel(); }
+
+    bool ended() const noexcept { return scope_.ended(); }
+
+    void until_it_waits() const {
+      // A lock of the allocator may have it sleep for a moment too.
+      constexpr int enough = 5;
+      for (int in_a_row = 0; !ended() && in_a_row < enough; std::this_thread::yield()) {
+        in_a_row = sleeps() ? in_a_row + 1 : 0;
+      }
+    }
+
+  private:
+    // Whether the kernel says so (man 5 proc, /proc/pid/stat).
+    bool sleeps() const {
+      if (id_ == 0) return false;
+      std::ifstream stat{"/proc/self/task/" + std::to_string(id_) + "/stat"};
+      std::string line;
+      std::getline(stat, line);
+      const auto name_end = line.rfind(')');
+      return name_end != std::string::npos && line.compare(name_end, 3, ") S") == 0;
+    }
+
+    task_scope scope_;
+    std::atomic<int> id_ = 0;
+    std::thread thread_;
+  };
+
+  /// On a thread of its own, so that what it keeps goes with it.
+  template <class Body>
+  static void run(Body&& body) {
+    std::thread{[&] { body(); }}.join();
+  }
+};
+
+template <class Mode>
+class conformance : public runtime_test {
+protected:
+  using task = typename Mode::task;
+
+  template <class Body>
+  static void run(Body&& body) {
+    Mode::run(std::forward<Body>(body));
+  }
+};
+
+using modes = ::testing::Types<as_fiber, as_thread>;
+
+struct mode_names {
+  template <class Mode>
+  static std::string GetName(int /*index*/) {
+    return std::is_same_v<Mode, as_fiber> ? "fiber" : "thread";
+  }
+};
+
+}  // namespace weft::test
