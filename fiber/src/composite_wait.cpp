@@ -5,7 +5,7 @@
 
 namespace weft::detail {
 
-composite_wait::composite_wait() noexcept : mine_(arm_this_task()) {}
+composite_wait::composite_wait() noexcept : mine_(begin_wait(wake_reason::armed_in_several)) {}
 
 composite_wait::~composite_wait() { abandon(); }
 
@@ -20,7 +20,7 @@ void composite_wait::publish(entry& place, wait_list& list, spin_lock& held) noe
 
 wake_reason composite_wait::wait(deadline_clock::time_point deadline, cancellation mode) {
   if (!std::exchange(ended_, true)) {
-    park_armed(deadline, mode);
+    finish_wait(deadline, mode);
     withdraw();
   }
   return mine_.reason();
@@ -30,7 +30,7 @@ bool composite_wait::abandon() noexcept {
   if (std::exchange(ended_, true)) return true;
   const bool by_ourselves = mine_.claim(wake_reason::ready);
   // Whoever was faster is going to resume the task, which has to be waiting for that.
-  if (!by_ourselves) park_armed(no_deadline, cancellation::ignored);
+  if (!by_ourselves) finish_wait(no_deadline, cancellation::ignored);
   withdraw();
   return by_ourselves;
 }

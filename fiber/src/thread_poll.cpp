@@ -37,7 +37,7 @@ bool thread_task::prepare_to_poll(std::error_code& ec) noexcept {
 wake_reason thread_task::wait_for_descriptor(wait_list& list, spin_lock& held, int fd, short events,
                                              cancellation mode) {
   polling_ = true;
-  arm();
+  begin_wait(wake_reason::armed);
   wait_.node.owner = &wait_;
   list.push_back(wait_.node);
   held.unlock();
@@ -48,8 +48,8 @@ wake_reason thread_task::wait_for_descriptor(wait_list& list, spin_lock& held, i
   return reason;
 }
 
-// As block(). Who resumes the thread writes to the eventfd first and then says so: it is read here
-// if, and only if, somebody did, so that it never ends a later wait.
+// As finish_wait(). Who resumes the thread writes to the eventfd first and then says so: it is read
+// here if, and only if, somebody did, so that it never ends a later wait.
 wake_reason thread_task::block_in_poll(int fd, short events, cancellation mode) noexcept {
   const auto limit = mode == cancellation::honoured ? become_cancellable() : no_deadline;
   bool resumed = false;

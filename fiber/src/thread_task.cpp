@@ -31,36 +31,16 @@ void thread_task::resume(waiter& claimed) noexcept {
 
 // ---- waiting -----------------------------------------------------------------------------------
 
-wake_reason thread_task::wait(wait_list& list, wait_node& node, spin_lock& held,
-                              deadline_clock::time_point deadline, cancellation mode,
-                              waiter* handed) {
-  arm();
-  node.owner = &wait_;
-  list.push_back(node);
-  held.unlock();
-  detail::resume(handed);
-  const wake_reason reason = block(deadline, mode);
-  if (reason != wake_reason::ready && reason != wake_reason::closed) {
-    held.lock();
-    if (node.linked()) list.remove(node);
-    held.unlock();
-  }
-  return reason;
-}
-
-wake_reason thread_task::wait_until(deadline_clock::time_point deadline, cancellation mode) {
-  arm();
-  return block(deadline, mode);
-}
-
-void thread_task::arm() noexcept {
+waiter& thread_task::begin_wait(wake_reason how) noexcept {
   resumed_.store(0, std::memory_order_relaxed);
-  wait_.arm();
+  wait_.arm(how);
+  return wait_;
 }
 
 // With the waiter armed. Whoever else claims it still has to resume it: only then may it be used
 // again.
-wake_reason thread_task::block(deadline_clock::time_point deadline, cancellation mode) noexcept {
+wake_reason thread_task::finish_wait(deadline_clock::time_point deadline,
+                                     cancellation mode) noexcept {
   auto limit = deadline;
   if (mode == cancellation::honoured) limit = std::min(deadline, become_cancellable());
   // Pairs with the store in resume().

@@ -21,24 +21,13 @@ public:
   thread_task& operator=(const thread_task&) = delete;
   ~thread_task();
 
-  // As weft::detail::wait() and wait_until().
-  wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
-                   deadline_clock::time_point deadline, cancellation mode, waiter* handed);
-  wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode);
+  // As weft::detail::begin_wait() and finish_wait().
+  waiter& begin_wait(wake_reason how) noexcept;
+  wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode) noexcept;
   // As prepare_thread_to_poll() and wait_for_descriptor().
   bool prepare_to_poll(std::error_code& ec) noexcept;
   wake_reason wait_for_descriptor(wait_list& list, spin_lock& held, int fd, short events,
                                   cancellation mode);
-
-  // As arm_this_task() and park_armed().
-  waiter& begin_wait() noexcept {
-    arm();
-    return wait_;
-  }
-
-  wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode) noexcept {
-    return block(deadline, mode);
-  }
 
   // Its address tells tasks apart.
   waiter& own_waiter() noexcept { return wait_; }
@@ -53,8 +42,6 @@ private:
   thread_task() noexcept;
 
   static void resume(waiter& claimed) noexcept;
-  void arm() noexcept;
-  wake_reason block(deadline_clock::time_point deadline, cancellation mode) noexcept;
   wake_reason block_in_poll(int fd, short events, cancellation mode) noexcept;
   void interrupt_poll() noexcept;
   bool give_up(cancellation mode) noexcept;

@@ -31,25 +31,18 @@ waiter& waiter_of_this_task() noexcept {
   return worker != nullptr ? worker->current().wait : thread_task::of_this_thread().own_waiter();
 }
 
-wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
-                 deadline_clock::time_point deadline, cancellation mode, waiter* handed) {
+waiter& begin_wait(wake_reason how) noexcept {
   scheduler* const worker = scheduler::running();
-  if (worker == nullptr) {
-    return thread_task::of_this_thread().wait(list, node, held, deadline, mode, handed);
-  }
+  if (worker == nullptr) return thread_task::of_this_thread().begin_wait(how);
   waiter& mine = worker->current().wait;
-  mine.arm();
-  node.owner = &mine;
-  list.push_back(node);
-  held.unlock();
-  resume(handed);
-  const wake_reason reason = worker->park_until(deadline, mode);
-  if (reason != wake_reason::ready && reason != wake_reason::closed) {
-    held.lock();
-    if (node.linked()) list.remove(node);
-    held.unlock();
-  }
-  return reason;
+  mine.arm(how);
+  return mine;
+}
+
+wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode) {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->park_until(deadline, mode)
+                           : thread_task::of_this_thread().finish_wait(deadline, mode);
 }
 
 wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
@@ -75,25 +68,10 @@ wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancell
   return wait(queue.list, queue.lock, deadline, mode);
 }
 
-waiter& arm_this_task() noexcept {
-  scheduler* const worker = scheduler::running();
-  if (worker == nullptr) return thread_task::of_this_thread().begin_wait();
-  worker->current().wait.arm(wake_reason::armed_in_several);
-  return worker->current().wait;
-}
-
-wake_reason park_armed(deadline_clock::time_point deadline, cancellation mode) {
-  scheduler* const worker = scheduler::running();
-  return worker != nullptr ? worker->park_until(deadline, mode)
-                           : thread_task::of_this_thread().finish_wait(deadline, mode);
-}
-
 wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
   if (mode == cancellation::honoured && refuse_if_cancelled()) return reason_of(current_verdict());
-  scheduler* const worker = scheduler::running();
-  if (worker == nullptr) return thread_task::of_this_thread().wait_until(deadline, mode);
-  worker->current().wait.arm();
-  return worker->park_until(deadline, mode);
+  begin_wait();
+  return finish_wait(deadline, mode);
 }
 
 bool refuse_now() {

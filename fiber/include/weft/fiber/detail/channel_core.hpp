@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/biased_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
 namespace weft::detail {
@@ -25,7 +25,7 @@ struct channel_core {
   // Ends every wait on either side. Nothing happens if it is closed already.
   void close() noexcept;
 
-  mutable spin_lock lock;  // guards all of the channel
+  mutable biased_lock lock;  // guards all of the channel
   bool closed = false;
   wait_list senders;
   wait_list receivers;

@@ -24,17 +24,36 @@ deadline_clock::time_point deadline_after(any_duration duration) noexcept;
 
 enum class cancellation : std::uint8_t { honoured, ignored };
 
+// The parts of a wait. Begins one of the running task that is published in one list, or in several;
+// it must end by finish_wait(), or by a claim of the task itself.
+waiter& begin_wait(wake_reason how = wake_reason::armed) noexcept;
+// Waits until it is woken, cancelled or `deadline` has passed.
+wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode);
+
 // Publishes the running task in `list`, whose lock `held` the caller holds and has used to see that
 // it must wait, gives the lock up, and waits until it is woken, cancelled or `deadline` has passed.
-// It must not be cancelled already where cancellation is honoured: see refuse_if_cancelled().
+// It must not be cancelled already where cancellation is honoured: see refuse_if_cancelled(). In
+// the node, the caller's, whoever ends the wait may find more than a waiter. `handed` is resumed
+// once the lock has been given up: a waiter that the caller has claimed, or null.
+template <class Lock>
+wake_reason wait(wait_list& list, wait_node& node, Lock& held, deadline_clock::time_point deadline,
+                 cancellation mode, waiter* handed = nullptr) {
+  node.owner = &begin_wait();
+  list.push_back(node);
+  held.unlock();
+  resume(handed);
+  const wake_reason reason = finish_wait(deadline, mode);
+  if (reason != wake_reason::ready && reason != wake_reason::closed) {
+    held.lock();
+    if (node.linked()) list.remove(node);
+    held.unlock();
+  }
+  return reason;
+}
+
+// The same with the node of the task.
 wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
                  cancellation mode);
-
-// The same with a node of the caller's, in which whoever ends the wait may find more than a waiter.
-// `handed` is resumed once the lock has been given up: a waiter that the caller has claimed, or
-// null.
-wake_reason wait(wait_list& list, wait_node& node, spin_lock& held,
-                 deadline_clock::time_point deadline, cancellation mode, waiter* handed = nullptr);
 
 // The same as the first, but returns timed_out at once for a deadline that has passed.
 wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
@@ -49,11 +68,6 @@ waiter& waiter_of_this_task() noexcept;
 // The same for a queue, checking for cancellation first.
 wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline = no_deadline,
                  cancellation mode = cancellation::honoured);
-
-// Begins a wait of the running task that is to be published in several lists, see composite_wait;
-// it must end by park_armed(), or by a claim of the task itself.
-waiter& arm_this_task() noexcept;
-wake_reason park_armed(deadline_clock::time_point deadline, cancellation mode);
 
 // What a plain thread needs to wait for descriptors: an eventfd of its own, made once. False and
 // `ec` (errno of eventfd(2)) if there is none to be had.
