@@ -48,6 +48,9 @@ refuses "unknown option '-x'; accepted: --yes" test -x
 refuses "unknown preset 'debug release'; accepted: debug release" test 'debug release'
 refuses "unknown preset 'rel'; accepted: debug release" test rel
 refuses "one preset at a time, and 'tsan' is one; the second argument is a regex" test asan tsan
+refuses "stress: 'soon' is no number of minutes" stress soon
+refuses "stress: '' is no number of minutes" stress
+refuses "unknown preset 'rel'; accepted: debug release" stress 1 rel
 refuses "unexpected argument 'more'" test release Echo more
 refuses "unexpected argument 'extra'" help extra
 refuses "unexpected argument 'extra'" --help extra

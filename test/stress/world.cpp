@@ -1,0 +1,214 @@
+#include "stress/world.hpp"
+
+#include <memory>
+#include <sys/socket.h>
+#include <utility>
+
+namespace weft::test::stress {
+
+using namespace std::chrono_literals;
+
+connection::connection() {
+  std::array<int, 2> ends;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    throw std::system_error(errno, std::system_category(), "socketpair");
+  }
+  in = net::socket::adopt(ends[0]);
+  out = net::socket::adopt(ends[1]);
+  in.set_send_buffer_size(4096);
+}
+
+world::world() {
+  for (const std::size_t capacity : {0, 1, 16}) pipes_.emplace_back(capacity);
+}
+
+void world::act(dice& random) {
+  switch (random.below(11)) {
+  case 0: return add(random);
+  case 1: return hold_permit(random);
+  case 2: return send(random);
+  case 3: return receive(random);
+  case 4: return make_token(random);
+  case 5: return take_token(random);
+  case 6: return write(random);
+  case 7: return read(random);
+  case 8: return await_happening(random);
+  case 9: return run_children(random);
+  default: return sleep(random);
+  }
+}
+
+void world::add(dice& random) {
+  guarded& which = guarded_[random.below(guarded_.size())];
+  std::error_code ec;
+  switch (random.below(4)) {
+  case 0: which.lock.lock(); break;
+  case 1: which.lock.lock(ec); break;
+  case 2: which.lock.try_lock_for(random.short_time(), ec); break;
+  default:
+    if (!which.lock.try_lock()) return;
+  }
+  if (ec) return;
+  ++which.additions;
+  if (random.once_in(3)) this_fiber::yield();
+  ++which.expected;
+  which.lock.unlock();
+}
+
+void world::hold_permit(dice& random) {
+  std::error_code ec;
+  if (random.once_in(2)) {
+    permits_.free.acquire(ec);
+  } else {
+    permits_.free.try_acquire_for(random.short_time(), ec);
+  }
+  if (ec) return;
+  if (++permits_.in_use > permits::total) permits_.too_many = true;
+  if (random.once_in(2)) this_fiber::yield();
+  --permits_.in_use;
+  permits_.free.release();
+}
+
+void world::send(dice& random) {
+  pipe_of_numbers& pipe = pipes_[random.below(pipes_.size())];
+  const std::uint64_t number = pipe.next++;
+  std::error_code ec;
+  switch (random.below(3)) {
+  case 0: pipe.numbers.send(number, ec); break;
+  case 1: pipe.numbers.send_for(number, random.short_time(), ec); break;
+  default:
+    if (!pipe.numbers.try_send(number)) return;
+  }
+  if (ec) return;
+  ++pipe.sent;
+  pipe.sum_sent += number;
+}
+
+void world::receive(dice& random) {
+  pipe_of_numbers& pipe = pipes_[random.below(pipes_.size())];
+  std::error_code ec;
+  std::optional<std::uint64_t> number;
+  switch (random.below(3)) {
+  case 0: number = pipe.numbers.receive(ec); break;
+  case 1: number = pipe.numbers.receive_for(random.short_time(), ec); break;
+  default: number = pipe.numbers.try_receive();
+  }
+  if (!number) return;
+  ++pipe.received;
+  pipe.sum_received += *number;
+}
+
+void world::make_token(dice& random) {
+  {
+    const std::lock_guard hold{tokens_.lock};
+    ++tokens_.there;
+    ++tokens_.made;
+  }
+  if (random.once_in(4)) {
+    tokens_.more.notify_all();
+  } else {
+    tokens_.more.notify_one();
+  }
+}
+
+void world::take_token(dice& random) {
+  std::unique_lock hold{tokens_.lock};
+  std::error_code ec;
+  const auto are_there = [this] { return tokens_.there != 0; };
+  if (random.once_in(2)) {
+    tokens_.more.wait(hold, are_there, ec);
+  } else {
+    tokens_.more.wait_for(hold, random.short_time(), are_there, ec);
+  }
+  if (ec) return;
+  --tokens_.there;
+  ++tokens_.taken;
+}
+
+void world::write(dice& random) {
+  static constexpr std::array<std::byte, 16'384> zeros{};
+  connection& which = connections_[random.below(connections_.size())];
+  std::error_code ec;
+  which.written += which.in.write(std::span{zeros}.first(1 + random.below(zeros.size())), ec);
+}
+
+void world::read(dice& random) {
+  connection& which = connections_[random.below(connections_.size())];
+  std::error_code ec;
+  if (random.once_in(2)) {
+    which.read += which.out.read_some_borrowed(1 + random.below(4'096), ec).size();
+  } else {
+    const auto buffer = std::make_unique<std::array<std::byte, 4'096>>();
+    which.read += which.out.read(std::span{*buffer}.first(1 + random.below(4'096)), ec);
+  }
+}
+
+void world::await_happening(dice& random) {
+  std::error_code ec;
+  switch (random.below(4)) {
+  case 0: return happening_.now.set();
+  case 1: return happening_.now.reset();
+  case 2: return happening_.now.wait(ec);
+  default: happening_.now.wait_for(random.short_time(), ec);
+  }
+}
+
+// Children that sleep; some are cancelled, some joined, some given up by a handle that goes.
+void world::run_children(dice& random) {
+  if (this_fiber::get_id() == fiber_id{}) return;
+  std::vector<fiber<>> children;
+  for (std::size_t i = random.below(4); i != 0; --i) {
+    children.push_back(spawn_anywhere([length = random.short_time()] {
+      std::error_code ec;
+      this_fiber::sleep_for(length, ec);
+    }));
+  }
+  for (auto& each : children) {
+    if (random.once_in(3)) each.request_cancel();
+    std::error_code ec;
+    if (random.once_in(2)) each.join(ec);
+  }
+}
+
+void world::sleep(dice& random) {
+  std::error_code ec;
+  this_fiber::sleep_for(random.short_time(), ec);
+}
+
+namespace {
+
+void expect_equal(std::vector<std::string>& wrong, const std::string& what, std::uint64_t is,
+                  std::uint64_t should_be) {
+  if (is != should_be) {
+    wrong.push_back(what + " are " + std::to_string(is) + ", not " + std::to_string(should_be));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> world::check() {
+  std::vector<std::string> wrong;
+  for (const guarded& each : guarded_) {
+    expect_equal(wrong, "additions under a mutex", each.additions, each.expected);
+  }
+  expect_equal(wrong, "free permits", permits_.free.available(), permits::total);
+  if (permits_.too_many) wrong.emplace_back("more permits were in use than there are");
+  for (pipe_of_numbers& each : pipes_) {
+    while (const auto number = each.numbers.try_receive()) {
+      ++each.received;
+      each.sum_received += *number;
+    }
+    expect_equal(wrong, "numbers received", each.received, each.sent);
+    expect_equal(wrong, "numbers received, their sum,", each.sum_received, each.sum_sent);
+  }
+  expect_equal(wrong, "tokens left", tokens_.there, tokens_.made - tokens_.taken);
+  for (connection& each : connections_) {
+    each.in.close();
+    std::error_code ec;
+    while (auto data = each.out.read_some_borrowed(4'096, ec)) each.read += data.size();
+    expect_equal(wrong, "bytes read", each.read, each.written);
+  }
+  return wrong;
+}
+
+}  // namespace weft::test::stress
