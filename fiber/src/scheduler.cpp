@@ -1,12 +1,15 @@
 #include "scheduler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <new>
 #include <pthread.h>
 #include <sched.h>
+#include <span>
 #include <string>
+#include <utility>
 
 #include <weft/fiber/detail/fiber_group.hpp>
 #include <weft/fiber/detail/worker.hpp>
@@ -287,14 +290,28 @@ void scheduler::reorder_ready() noexcept {
   ready_.bring_forward((*order_)() % ready_.size_up_to(window));
 }
 
+namespace {
+
+// What every wake-up and every switch needs of a block.
+void warm_block(const control_block& block) noexcept {
+  __builtin_prefetch(&block);
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(&block) + 64);
+}
+
+// The frames of a fiber from the switch up to the operation that parked.
+void warm_stack(const control_block& block) noexcept {
+  constexpr std::size_t warm_bytes = 512;
+  const auto* const stack = static_cast<const std::byte*>(stack_pointer_of(block.context));
+  for (std::size_t offset = 0; offset < warm_bytes; offset += 64)
+    __builtin_prefetch(stack + offset);
+}
+
+}  // namespace
+
 void scheduler::warm_next() const noexcept {
   const control_block* const next = ready_.first();
   if (next == nullptr) return;
-  // The frames from the switch up to the read or write that parked.
-  constexpr std::size_t warm_bytes = 512;
-  const auto* const stack = static_cast<const std::byte*>(stack_pointer_of(next->context));
-  for (std::size_t offset = 0; offset < warm_bytes; offset += 64)
-    __builtin_prefetch(stack + offset);
+  warm_stack(*next);
   // Its stack pointer can only be read when the block is here: that of the one after it, for then.
   __builtin_prefetch(next->next_ready);
 }
@@ -347,9 +364,7 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
-  if (!timers_.empty()) {
-    timers_.expire(now(), [this](timer_node& node) { on_timer(node); });
-  }
+  if (!timers_.empty()) expire_timers();
   if (!scope_timers_.empty()) {
     scope_timers_.expire(
         now(), [](timer_node& node) { cancel_scope_for(scope_state::of(node), verdict::expired); });
@@ -357,12 +372,29 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   *errno_ = saved_errno;
 }
 
+// In small batches, for a fiber that slept long is nowhere in the cache: the processor fetches all
+// the blocks of a batch at once, and then what their stacks end with, while others are woken.
+void scheduler::expire_timers() noexcept {
+  std::array<timer_node*, 16> batch;
+  std::size_t size = 0;
+  const auto fire_batch = [&] {
+    for (timer_node* const each : std::span{batch}.first(std::exchange(size, 0))) on_timer(*each);
+  };
+  timers_.expire(now(), [&](timer_node& node) {
+    batch[size++] = &node;
+    if (&node != &trim_timer_) warm_block(control_block::of(node));
+    if (size == batch.size()) fire_batch();
+  });
+  fire_batch();
+}
+
 void scheduler::on_timer(timer_node& node) noexcept {
   if (&node == &trim_timer_) {
     if (stacks_.trim()) timers_.arm(trim_timer_, now() + trim_pause);
     return;
   }
-  wake(control_block::of(node).wait, wake_reason::timed_out);
+  control_block& block = control_block::of(node);
+  if (wake(block.wait, wake_reason::timed_out)) warm_stack(block);
 }
 
 void scheduler::trim_later() noexcept {

@@ -135,6 +135,7 @@ private:
   bool wakes_from_calm();
   void idle();
   void poll(deadline_clock::time_point deadline);
+  void expire_timers() noexcept;
   void on_timer(timer_node& node) noexcept;
   void trim_later() noexcept;
   void obey_stop_request() noexcept;
