@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <netinet/in.h>
 #include <string>
 #include <sys/stat.h>
@@ -152,6 +153,9 @@ listener::listener(const endpoint& local, const listen_options& options) {
   if (ec) detail::throw_error(ec, "listen on " + local.to_string());
 }
 
+listener::listener(listener&& other) noexcept
+    : descriptor_(std::move(other.descriptor_)), file_(std::exchange(other.file_, {})) {}
+
 listener& listener::operator=(listener&& other) noexcept {
   if (this != &other) {
     close();
@@ -163,7 +167,12 @@ listener& listener::operator=(listener&& other) noexcept {
 
 void listener::close() noexcept {
   if (!descriptor_.is_open()) return;
-  file_.remove();
+  socket_file file;
+  {
+    const std::lock_guard hold{file_lock_};
+    file = std::exchange(file_, {});
+  }
+  file.remove();
   descriptor_.close();
 }
 

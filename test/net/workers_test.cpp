@@ -3,6 +3,7 @@
 #include <atomic>
 #include <fcntl.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "net_fixture.hpp"
@@ -228,6 +229,64 @@ TEST_F(NetWorkers, a_listener_is_served_by_all_workers) {
         listening.close();
         for (auto& each : servers) each.join();
         EXPECT_EQ(served, connections);
+      },
+      {.workers = three});
+}
+
+// Each server closes the listener when it ends, and the first of them removes its file.
+TEST_F(NetWorkers, servers_of_all_workers_that_share_a_listener_may_be_cancelled_at_once) {
+  const scratch_folder folder;
+  const std::string file = folder.path("socket");
+  run(
+      [&] {
+        for (int round = 0; round < 50; ++round) {
+          listener listening{endpoint::unix_domain(file)};
+          std::atomic<unsigned> served = 0;
+          std::vector<fiber<>> servers;
+          for (unsigned i = 0; i < three; ++i) {
+            servers.push_back(spawn_on(i, [&] {
+              net::serve(listening, [&](socket& accepted) {
+                accepted.write("x");
+                ++served;
+              });
+            }));
+          }
+          for (unsigned i = 0; i < three; ++i) {
+            socket client = socket::connect(endpoint::unix_domain(file));
+            EXPECT_EQ(read_text(client, 1), "x");
+          }
+          for (auto& each : servers) each.request_cancel();
+          for (auto& each : servers) each.join();
+
+          EXPECT_EQ(served, three);
+          EXPECT_FALSE(listening.is_open());
+          EXPECT_NE(::access(file.c_str(), F_OK), 0);
+        }
+      },
+      {.workers = three});
+}
+
+TEST_F(NetWorkers, a_listener_is_closed_by_all_workers_at_the_same_moment) {
+  const scratch_folder folder;
+  const std::string file = folder.path("socket");
+  run(
+      [&] {
+        for (int round = 0; round < 50; ++round) {
+          listener listening{endpoint::unix_domain(file)};
+          std::atomic<unsigned> here = 0;
+          std::vector<fiber<>> closers;
+          for (unsigned i = 0; i < three; ++i) {
+            closers.push_back(spawn_on(i, [&] {
+              ++here;
+              while (here != three) one_turn();
+              listening.close();
+            }));
+          }
+          for (auto& each : closers) each.join();
+
+          EXPECT_FALSE(listening.is_open());
+          EXPECT_NE(::access(file.c_str(), F_OK), 0);
+        }
       },
       {.workers = three});
 }

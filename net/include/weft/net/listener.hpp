@@ -2,8 +2,8 @@
 //
 // A wait also ends with errc::timed_out when a weft::timeout around it expires.
 // Threads: fibers of one runtime, on whichever of its workers; several may accept at once and are
-// served in the order in which they came. Closing it, or destroying it, ends their waits with
-// errc::closed.
+// served in the order in which they came. Closing it, which any of them may do, or destroying it
+// ends their waits with errc::closed.
 #pragma once
 
 #include <string>
@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <system_error>
 
+#include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/net/detail/descriptor.hpp>
 #include <weft/net/endpoint.hpp>
 #include <weft/net/socket.hpp>
@@ -37,7 +38,7 @@ public:
   ///         the address in what().
   explicit listener(const endpoint& local, const listen_options& options = {});
   static listener listen(const endpoint& local, const listen_options& options, std::error_code& ec);
-  listener(listener&&) noexcept = default;
+  listener(listener&& other) noexcept;
   listener& operator=(listener&& other) noexcept;
 
   ~listener() { close(); }
@@ -91,7 +92,8 @@ private:
   socket accept_into(sockaddr* address, socklen_t* size, std::error_code& ec);
 
   detail::descriptor descriptor_;
-  socket_file file_;  // to be removed by close()
+  weft::detail::spin_lock file_lock_;
+  socket_file file_;  // to be removed by the first close(); guarded by `file_lock_`
 };
 
 }  // namespace weft::net
