@@ -8,3 +8,4 @@
 #include <weft/net/listener.hpp>         // IWYU pragma: export
 #include <weft/net/serve.hpp>            // IWYU pragma: export
 #include <weft/net/socket.hpp>           // IWYU pragma: export
+#include <weft/net/stream.hpp>           // IWYU pragma: export
