@@ -17,10 +17,12 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "server_options.hpp"
 #include "shortage.hpp"
+#include "socket_file.hpp"
 
 namespace example {
 
@@ -30,8 +32,17 @@ inline constexpr std::chrono::seconds drain_time{5};
 /// How long to wait before the next accept once descriptors have run out.
 inline constexpr std::chrono::milliseconds accept_backoff{10};
 
-/// Writes `address` as people do: `127.0.0.1:25000`, `[::1]:25000`.
+/// Writes `address`, whose unused bytes are zero, as people do: `127.0.0.1:25000`, `[::1]:25000`,
+/// `unix:/run/echo.sock`, `unix:@abstract`, and `unix:` for the peer of a UNIX socket, which seldom
+/// has a name.
 inline std::string address_text(const sockaddr_storage& address) {
+  if (address.ss_family == AF_UNIX) {
+    const auto& local = reinterpret_cast<const sockaddr_un&>(address);
+    const bool abstract = local.sun_path[0] == '\0' && local.sun_path[1] != '\0';
+    const std::size_t begin = abstract ? 1 : 0;
+    const std::size_t size = ::strnlen(local.sun_path + begin, sizeof local.sun_path - begin);
+    return (abstract ? "unix:@" : "unix:") + std::string{local.sun_path + begin, size};
+  }
   char text[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
@@ -43,19 +54,24 @@ inline std::string address_text(const sockaddr_storage& address) {
   return std::string{text} + ":" + std::to_string(ntohs(v4.sin_port));
 }
 
-/// Turns a numeric `host`, which was checked before, and `port` into `address`. Returns its size.
-inline socklen_t fill_address(const std::string& host, std::uint16_t port,
-                              sockaddr_storage& address) {
+/// Turns the address of `options`, which was checked before, into `address`. Returns its size.
+inline socklen_t fill_address(const server_options& options, sockaddr_storage& address) {
+  if (!options.path.empty()) {
+    auto& local = reinterpret_cast<sockaddr_un&>(address);
+    local.sun_family = AF_UNIX;
+    std::memcpy(local.sun_path, options.path.c_str(), options.path.size() + 1);
+    return sizeof local;
+  }
   auto& v4 = reinterpret_cast<sockaddr_in&>(address);
-  if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+  if (::inet_pton(AF_INET, options.host.c_str(), &v4.sin_addr) == 1) {
     v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
+    v4.sin_port = htons(options.port);
     return sizeof v4;
   }
   auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
-  ::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr);
+  ::inet_pton(AF_INET6, options.host.c_str(), &v6.sin6_addr);
   v6.sin6_family = AF_INET6;
-  v6.sin6_port = htons(port);
+  v6.sin6_port = htons(options.port);
   return sizeof v6;
 }
 
@@ -64,23 +80,37 @@ inline std::string reason_of(int error) {
   return std::strerror(error) + limit_behind({error, std::system_category()});
 }
 
+namespace detail {
+// Binds `listener`; a socket file that nobody listens on any more is replaced. False with errno.
+inline bool bind_to(int listener, const sockaddr_storage& address, socklen_t size) {
+  const auto bind = [&] {
+    return ::bind(listener, reinterpret_cast<const sockaddr*>(&address), size) == 0;
+  };
+  if (bind()) return true;
+  if (errno != EADDRINUSE || address.ss_family != AF_UNIX) return false;
+  const auto& local = reinterpret_cast<const sockaddr_un&>(address);
+  if (is_stale_socket(local) && ::unlink(local.sun_path) == 0) return bind();
+  errno = EADDRINUSE;
+  return false;
+}
+}  // namespace detail
+
 /// Opens the socket that `options` ask for, listening, non-blocking. Returns it, or -1 after one
 /// line on stderr that says what failed; `bound` is the address it got.
 inline int open_listener(const char* program, const server_options& options,
                          sockaddr_storage& bound) {
-  socklen_t size = fill_address(options.host, options.port, bound);
+  socklen_t size = fill_address(options, bound);
   const std::string wanted = address_text(bound);
-  auto* const name = reinterpret_cast<sockaddr*>(&bound);
-  const int listener =
-      ::socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-  const int on = 1;
+  const int listener = ::socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int on = 1;  // without an effect on a UNIX socket
   if (listener >= 0 && ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-      ::bind(listener, name, size) == 0 && ::listen(listener, SOMAXCONN) == 0 &&
-      ::getsockname(listener, name, &size) == 0) {
+      detail::bind_to(listener, bound, size) && ::listen(listener, SOMAXCONN) == 0 &&
+      ::getsockname(listener, reinterpret_cast<sockaddr*>(&bound), &size) == 0) {
     return listener;
   }
   const int error = errno;
-  const std::string reason = error == EADDRINUSE ? "the port is already in use" : reason_of(error);
+  const std::string reason =
+      error == EADDRINUSE ? "the address is already in use" : reason_of(error);
   std::fprintf(stderr, "%s: cannot listen on %s: %s\n", program, wanted.c_str(), reason.c_str());
   if (listener >= 0) ::close(listener);
   return -1;
@@ -117,29 +147,35 @@ inline void stop_listener_on_signals(int listener) {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-/// Listens as `options` say, until a signal, and prints `listening on HOST:PORT`. Returns the
-/// socket, or -1 after one line on stderr that says what failed.
+/// Has signals stop `listener`, which is bound to `bound`, and prints `listening on HOST:PORT`, or
+/// `listening on unix:PATH`.
+inline void announce_listener(int listener, const sockaddr_storage& bound) {
+  stop_listener_on_signals(listener);  // whoever has read the line may send one
+  std::printf("listening on %s\n", address_text(bound).c_str());
+}
+
+/// Listens as `options` say, until a signal, and says so. Returns the socket, or -1 after one line
+/// on stderr that says what failed.
 inline int start_listening(const char* program, const server_options& options) {
   sockaddr_storage bound{};
   const int listener = open_listener(program, options, bound);
-  if (listener < 0) return -1;
-  stop_listener_on_signals(listener);  // whoever has read the line may send one
-  std::printf("listening on %s\n", address_text(bound).c_str());
+  if (listener >= 0) announce_listener(listener, bound);
   return listener;
 }
 
 /// Tells whether a signal has asked the server to stop.
 inline bool stop_requested() { return detail::stop_requested.load(); }
 
-/// Accepts one connection with TCP_NODELAY set; `type_flags` may hold SOCK_NONBLOCK. Returns the
-/// socket, or -1 with errno of accept4(2).
+/// Accepts one connection, of TCP with TCP_NODELAY set; `type_flags` may hold SOCK_NONBLOCK.
+/// Returns the socket, or -1 with errno of accept4(2).
 inline int accept_connection(int listener, int type_flags, sockaddr_storage& peer) {
   socklen_t size = sizeof peer;
   const int fd =
       ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | type_flags);
   if (fd < 0) return -1;
   const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails only if the peer has reset
+  // Fails only if the peer has reset, or on a UNIX socket, which has no such option.
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
 }
 

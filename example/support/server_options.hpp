@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <sys/resource.h>
+#include <sys/un.h>
 
 #include <weft/tools/command_line.hpp>
 
@@ -19,6 +20,7 @@ namespace example {
 struct server_options {
   std::string host = "127.0.0.1";
   std::uint16_t port = 25000;  // the port of the classic echo example
+  std::string path;            // of the socket file, for a server on a UNIX socket; else empty
   unsigned workers = 1;
   bool quiet = false;
 };
@@ -32,8 +34,28 @@ inline std::string check_address(const std::string& text) {
          "' is no address, an IPv4 or IPv6 address such as 127.0.0.1 or ::1 is accepted";
 }
 
-/// Parses the command line of the server `name` into `options`. Returns nothing when the server may
-/// go on, otherwise the code to exit with. `workers_help` says what a worker is in this server.
+/// Tells what is wrong with `text` as the path of a socket file; empty when nothing is.
+inline std::string check_path(const std::string& text) {
+  constexpr std::size_t longest = sizeof sockaddr_un{}.sun_path - 1;  // and a NUL, man 7 unix
+  if (!text.empty() && text.size() <= longest && text[0] != '@') return {};
+  return "'" + text + "' is no path of a socket, one of 1 to " + std::to_string(longest) +
+         " bytes is accepted, without an @ at its beginning";
+}
+
+namespace detail {
+inline std::optional<int> parse_with_common_options(CLI::App& app, const std::string& workers_help,
+                                                    server_options& options, int argc,
+                                                    char** argv) {
+  app.add_option("--workers", options.workers, workers_help)
+      ->check(weft::tools::number_between(1, 1024, "a whole number"))
+      ->capture_default_str();
+  app.add_flag("--quiet", options.quiet, "print no line per connection");
+  return weft::tools::parse_arguments(app, argc, argv);
+}
+}  // namespace detail
+
+/// Parses the command line of the TCP server `name` into `options`. Returns nothing when the server
+/// may go on, otherwise the code to exit with. `workers_help` says what a worker is in this server.
 inline std::optional<int> parse_server_options(const std::string& name,
                                                const std::string& description,
                                                const std::string& workers_help,
@@ -45,11 +67,21 @@ inline std::optional<int> parse_server_options(const std::string& name,
   app.add_option("--port", options.port, "port to listen on, 0 picks a free one")
       ->check(weft::tools::number_between(0, 65535, "a port"))
       ->capture_default_str();
-  app.add_option("--workers", options.workers, workers_help)
-      ->check(weft::tools::number_between(1, 1024, "a whole number"))
+  return detail::parse_with_common_options(app, workers_help, options, argc, argv);
+}
+
+/// The same for a server on a UNIX socket, which has a path instead of a host and a port.
+inline std::optional<int> parse_unix_server_options(const std::string& name,
+                                                    const std::string& description,
+                                                    const std::string& workers_help,
+                                                    server_options& options, int argc,
+                                                    char** argv) {
+  CLI::App app{description, name};
+  options.path = "/tmp/weft-echo.sock";
+  app.add_option("--path", options.path, "path of the socket to listen on")
+      ->check(CLI::Validator(check_path, "PATH"))
       ->capture_default_str();
-  app.add_flag("--quiet", options.quiet, "print no line per connection");
-  return weft::tools::parse_arguments(app, argc, argv);
+  return detail::parse_with_common_options(app, workers_help, options, argc, argv);
 }
 
 /// Makes the process ready to serve: every line of output leaves at once, into a pipe too, and the

@@ -48,26 +48,26 @@ TEST_P(EchoFaultsTest, survives_peers_that_say_nothing_at_all) {
 TEST_P(EchoFaultsTest, sends_back_the_bytes_around_an_out_of_band_byte) {
   const unique_fd peer = connect();
 
-  send_all(peer, "before");
+  send_all(peer, "before\n");
   send_out_of_band(peer, '!');
-  send_all(peer, "after");
+  send_all(peer, "after\n");
 
-  EXPECT_EQ(recv_all(peer, 11), "beforeafter");
+  EXPECT_EQ(recv_all(peer, 13), "before\nafter\n");
 }
 
 // All is queued when the server reads: its first recv ends at the mark, short, with more behind it.
 TEST_P(EchoFaultsTest, reads_on_behind_an_out_of_band_byte_that_was_already_queued) {
   const unique_fd peer = connect();
-  send_all(peer, "x");
-  ASSERT_EQ(recv_all(peer, 1), "x");
+  send_all(peer, "x\n");
+  ASSERT_EQ(recv_all(peer, 2), "x\n");
 
   server.signal(SIGSTOP);
-  send_all(peer, "before");
+  send_all(peer, "before\n");
   send_out_of_band(peer, '!');
-  send_all(peer, "after");
+  send_all(peer, "after\n");
   server.signal(SIGCONT);
 
-  EXPECT_EQ(recv_all(peer, 11), "beforeafter");
+  EXPECT_EQ(recv_all(peer, 13), "before\nafter\n");
 }
 
 TEST_P(EchoFaultsTest, goes_on_as_ever_after_out_of_band_data) {
@@ -75,8 +75,8 @@ TEST_P(EchoFaultsTest, goes_on_as_ever_after_out_of_band_data) {
 
   for (int i = 0; i < 20; ++i) {
     send_out_of_band(peer, '!');
-    send_all(peer, "again");
-    ASSERT_EQ(recv_all(peer, 5), "again");
+    send_all(peer, "again\n");
+    ASSERT_EQ(recv_all(peer, 6), "again\n");
   }
 
   send_out_of_band(peer, '!');
@@ -86,8 +86,8 @@ TEST_P(EchoFaultsTest, goes_on_as_ever_after_out_of_band_data) {
 
 TEST_P(EchoFaultsTest, sees_the_end_of_file_that_was_queued_behind_the_last_bytes) {
   const unique_fd peer = connect();
-  send_all(peer, "x");
-  ASSERT_EQ(recv_all(peer, 1), "x");
+  send_all(peer, "x\n");
+  ASSERT_EQ(recv_all(peer, 2), "x\n");
 
   server.signal(SIGSTOP);
   send_all(peer, "last words");
@@ -108,13 +108,13 @@ TEST_P(EchoLimitTest, names_the_limit_of_open_files_and_serves_the_rest_later) {
 
   for (int i = 0; i < 200; ++i) {
     peers.push_back(connect_tcp(port));
-    send_all(peers.back(), "hello");
+    send_all(peers.back(), "hello\n");
   }
 
   const std::string line = server.wait_for_line("ulimit -n", stream::err);
   EXPECT_NE(line.find("64"), std::string::npos) << line;
   for (unique_fd& peer : peers) {
-    ASSERT_EQ(recv_all(peer, 5), "hello");
+    ASSERT_EQ(recv_all(peer, 6), "hello\n");
     peer.reset();
   }
 }

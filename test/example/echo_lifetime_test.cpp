@@ -60,8 +60,8 @@ TEST_P(EchoArgumentsTest, refuses_a_flag_it_does_not_know) {
 TEST_P(EchoArgumentsTest, prints_no_line_per_connection_when_quiet) {
   process server{command({"--port", "0", "--quiet"})};
   unique_fd peer = connect_tcp(server.wait_for_port());
-  send_all(peer, "x");
-  ASSERT_EQ(recv_all(peer, 1), "x");
+  send_all(peer, "x\n");
+  ASSERT_EQ(recv_all(peer, 2), "x\n");
   peer.reset();
 
   server.signal(SIGTERM);
@@ -76,8 +76,8 @@ TEST_P(EchoArgumentsTest, serves_with_several_workers) {
   std::vector<unique_fd> peers;
 
   for (int i = 0; i < 30; ++i) peers.push_back(connect_tcp(port));
-  for (const unique_fd& peer : peers) send_all(peer, "hello");
-  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 5), "hello");
+  for (const unique_fd& peer : peers) send_all(peer, "hello\n");
+  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 6), "hello\n");
   peers.clear();
 
   for (int i = 0; i < 30; ++i) server.wait_for_line("Connection closed");
@@ -135,13 +135,13 @@ bool wait_until_refused(std::uint16_t port) {
 
 TEST_P(EchoLifetimeTest, finishes_a_connection_in_flight_but_accepts_no_other) {
   unique_fd peer = connect();
-  send_all(peer, "x");
-  ASSERT_EQ(recv_all(peer, 1), "x");
+  send_all(peer, "x\n");
+  ASSERT_EQ(recv_all(peer, 2), "x\n");
 
   server.signal(SIGTERM);
   ASSERT_TRUE(wait_until_refused(port));
-  send_all(peer, "late");
-  EXPECT_EQ(recv_all(peer, 4), "late");
+  send_all(peer, "late\n");
+  EXPECT_EQ(recv_all(peer, 5), "late\n");
   peer.reset();
 
   EXPECT_EQ(server.wait(), 0);
@@ -154,14 +154,14 @@ TEST_P(EchoLifetimeTest, finishes_the_connections_in_flight_of_all_workers_toget
   std::vector<unique_fd> peers;
   for (int i = 0; i < 30; ++i) {
     peers.push_back(connect_tcp(shared));
-    send_all(peers.back(), "x");
-    ASSERT_EQ(recv_all(peers.back(), 1), "x");
+    send_all(peers.back(), "x\n");
+    ASSERT_EQ(recv_all(peers.back(), 2), "x\n");
   }
 
   several.signal(SIGTERM);
   ASSERT_TRUE(wait_until_refused(shared));
-  for (const unique_fd& peer : peers) send_all(peer, "late");
-  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 4), "late");
+  for (const unique_fd& peer : peers) send_all(peer, "late\n");
+  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 5), "late\n");
   peers.clear();
 
   EXPECT_EQ(several.wait(), 0);

@@ -106,8 +106,8 @@ private:
 
 TEST_P(EchoPeersTest, gives_back_every_descriptor_when_a_peer_with_500_connections_is_killed) {
   const unique_fd steady = connect();
-  send_all(steady, "x");
-  ASSERT_EQ(recv_all(steady, 1), "x");  // from here on the server has all that it needs itself
+  send_all(steady, "x\n");
+  ASSERT_EQ(recv_all(steady, 2), "x\n");  // from here on the server has all that it needs itself
   const std::size_t before = descriptors_of(server.pid());
 
   crowd peers{port, 500};
@@ -115,8 +115,8 @@ TEST_P(EchoPeersTest, gives_back_every_descriptor_when_a_peer_with_500_connectio
   peers.kill();
   wait_for_descriptors(server.pid(), before);
 
-  send_all(steady, "still there?");
-  EXPECT_EQ(recv_all(steady, 12), "still there?");
+  send_all(steady, "still there?\n");
+  EXPECT_EQ(recv_all(steady, 13), "still there?\n");
   expect_service();
 }
 

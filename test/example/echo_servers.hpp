@@ -1,5 +1,6 @@
-// What the suites of the echo servers share: the list of the servers, one of them running, and
-// text in which no byte can be lost unseen.
+// What the suites of the TCP echo servers share: the list of the servers, one of them running, and
+// text in which no byte can be lost unseen. Where servers that echo whole lines are among them,
+// what is sent ends with a newline.
 #pragma once
 
 #include <cstddef>
@@ -68,8 +69,8 @@ protected:
   /// Fails the test unless a new connection gets its bytes back.
   void expect_service() const {
     const unique_fd peer = connect();
-    send_all(peer, "still there?");
-    EXPECT_EQ(recv_all(peer, 12), "still there?");
+    send_all(peer, "still there?\n");
+    EXPECT_EQ(recv_all(peer, 13), "still there?\n");
   }
 
   process server{command({"--port", "0"})};

@@ -44,6 +44,17 @@ unique_fd bound_tcp() {
   return made;
 }
 
+sockaddr_un unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    fail("unix_address");
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
 void limit_waits(const unique_fd& socket) {
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &watchdog, sizeof watchdog) != 0) {
     fail("setsockopt");
@@ -63,13 +74,7 @@ unique_fd listen_tcp(int backlog) {
 }
 
 unique_fd listen_unix(const std::string& path, int backlog) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    fail("listen_unix");
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const sockaddr_un address = unix_address(path);
   unique_fd made = make_socket(AF_UNIX);
   if (::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     fail("bind");
@@ -95,6 +100,16 @@ std::uint16_t refused_port(unique_fd& holder) {
 unique_fd connect_tcp(std::uint16_t port) {
   unique_fd made = make_socket(AF_INET);
   const sockaddr_in address = loopback(port);
+  if (::connect(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    fail("connect");
+  }
+  limit_waits(made);
+  return made;
+}
+
+unique_fd connect_unix(const std::string& path) {
+  unique_fd made = make_socket(AF_UNIX);
+  const sockaddr_un address = unix_address(path);
   if (::connect(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     fail("connect");
   }

@@ -56,6 +56,9 @@ std::uint16_t refused_port(unique_fd& holder);
 /// Connects to a port of 127.0.0.1. Throws std::system_error.
 unique_fd connect_tcp(std::uint16_t port);
 
+/// Connects to the UNIX socket `path`. Throws std::system_error.
+unique_fd connect_unix(const std::string& path);
+
 /// Waits for a connection; empty when the listener was shut down.
 unique_fd accept_one(const unique_fd& listener);
 
