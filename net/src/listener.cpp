@@ -181,6 +181,8 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
   {
     detail::io_turn turn{descriptor_, detail::direction::read, ec};
     if (!turn) return {};
+    // Before connections take the descriptors that it needs: nobody could wait for those then.
+    if (weft::detail::on_worker() && detail::poller::of_this_worker(ec) == nullptr) return {};
     const bool tcp = turn.record().tcp_stream;
     const socklen_t capacity = size != nullptr ? *size : 0;
     accept_back_off back_off;

@@ -156,6 +156,21 @@ TEST_F(AcceptTrouble, without_descriptors_serves_every_connection_one_at_a_time)
   });
 }
 
+// Or a server with many connections in its queue would accept as many as there are descriptors, and
+// could then read from none of them.
+TEST_F(AcceptTrouble, leaves_the_descriptors_to_the_poller_that_waiting_for_connections_needs) {
+  run([] {
+    listener listening{endpoint::loopback_v4(0)};
+    const unique_fd client = connect_tcp(listening.local_endpoint().port());
+    const int lowest_free = ::dup(STDIN_FILENO);
+    ::close(lowest_free);
+
+    const socket accepted = listening.accept();
+
+    EXPECT_GT(accepted.native_handle(), lowest_free);
+  });
+}
+
 TEST_F(AcceptTrouble, of_the_whole_system_is_told_and_passes) {
   run([&] {
     queue_of_connections queue{3};
