@@ -1,6 +1,7 @@
 #include <mutex>
 
 #include <weft/fiber/detail/channel_core.hpp>
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
 namespace weft::detail {
@@ -30,6 +31,10 @@ wake_reason channel_access::wait(wait_list& side, channel_slot& mine,
     core_.lock.unlock();
     spend_budget();
     return wake_reason::timed_out;
+  }
+  if (planted(bug::gap_before_wait)) {
+    core_.lock.unlock();
+    core_.lock.lock();
   }
   return detail::wait(side, mine, core_.lock, deadline, cancellation::honoured);
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <weft/fiber/detail/fiber_group.hpp>
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
@@ -394,7 +395,9 @@ void scheduler::on_timer(timer_node& node) noexcept {
     return;
   }
   control_block& block = control_block::of(node);
-  if (wake(block.wait, wake_reason::timed_out)) warm_stack(block);
+  const bool woken = wake(block.wait, wake_reason::timed_out);
+  if (planted(bug::deadline_readies_again) && !woken) make_ready(block);
+  if (woken) warm_stack(block);
 }
 
 void scheduler::trim_later() noexcept {

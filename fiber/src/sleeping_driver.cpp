@@ -1,5 +1,7 @@
 #include "sleeping_driver.hpp"
 
+#include <weft/fiber/detail/planted.hpp>
+
 #include "futex.hpp"
 
 namespace weft::detail {
@@ -12,6 +14,7 @@ constexpr std::uint32_t woken = 2;
 }  // namespace
 
 void sleeping_driver::poll(clock::time_point deadline) {
+  if (planted(bug::sleeps_although_woken)) state_.store(awake, std::memory_order_seq_cst);
   std::uint32_t expected = awake;
   if (deadline != clock::time_point::min() &&
       state_.compare_exchange_strong(expected, asleep, std::memory_order_seq_cst)) {

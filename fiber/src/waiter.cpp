@@ -2,13 +2,29 @@
 #include <mutex>
 #include <utility>
 
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/waiter.hpp>
 
 namespace weft::detail {
 
 // ---- waiter ------------------------------------------------------------------------------------
 
+namespace {
+
+// What bug::claim_ignores_generation makes of claim().
+bool claim_any_generation(atomic<std::uint64_t>& word, wake_reason reason) noexcept {
+  std::uint64_t seen = word.load(std::memory_order_relaxed);
+  while (waiter::is_armed(seen)) {
+    const auto claimed = (seen & ~waiter::reason_mask) | static_cast<std::uint64_t>(reason);
+    if (word.compare_exchange_strong(seen, claimed, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool waiter::claim(wake_reason reason) noexcept {
+  if (planted(bug::claim_ignores_generation)) return claim_any_generation(word, reason);
   std::uint64_t expected = word.load(std::memory_order_relaxed);
   if (!is_armed(expected)) return false;
   const std::uint64_t claimed = (expected & ~reason_mask) | static_cast<std::uint64_t>(reason);
@@ -68,7 +84,7 @@ wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
   while (head_ != nullptr) {
     wait_node& first = *head_;
     remove(first);
-    if (first.owner->claim_in_list(reason)) return &first;
+    if (first.owner->claim_in_list(reason) || planted(bug::notify_readies_again)) return &first;
   }
   return nullptr;
 }
@@ -122,6 +138,7 @@ bool wait_queue::wake_one(wake_reason reason) noexcept {
   waiter* const claimed = list.claim_first(reason);
   lock.unlock();
   resume(claimed);
+  if (planted(bug::double_wake)) resume(claimed);
   return claimed != nullptr;
 }
 

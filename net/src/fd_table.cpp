@@ -6,6 +6,7 @@
 #include <new>
 
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/planted.hpp>
 
 namespace weft::net::detail {
 namespace {
@@ -120,8 +121,9 @@ void report_events(fd_record& record, std::uint32_t generation, std::uint32_t po
   waiter* reader = nullptr;
   waiter* writer = nullptr;
   record.lock.lock();
-  if (record.is_generation(generation) &&
-      record.poller_id.load(std::memory_order_relaxed) == poller_id) {
+  const bool same_descriptor =
+      record.is_generation(generation) || planted(weft::detail::bug::stale_event);
+  if (same_descriptor && record.poller_id.load(std::memory_order_relaxed) == poller_id) {
     record.last_events.store(static_cast<std::uint16_t>(events), std::memory_order_relaxed);
     if ((events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
       reader = count_event(record.at(direction::read));

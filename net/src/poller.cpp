@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
@@ -136,7 +137,9 @@ void poller::unwatch(int fd, fd_record& record) noexcept {
 int poller::wait_for_events(clock::time_point deadline) noexcept {
   int timeout = milliseconds_until(deadline);
   if (timeout != 0) sleeping_.store(true, std::memory_order_seq_cst);
-  if (woken_.load(std::memory_order_seq_cst)) {
+  const bool was_woken =
+      woken_.load(std::memory_order_seq_cst) && !planted(weft::detail::bug::sleeps_although_woken);
+  if (was_woken) {
     woken_.exchange(false, std::memory_order_acquire);
     timeout = 0;
   }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/waiter.hpp>
 #include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/duration.hpp>
@@ -45,7 +46,7 @@ wake_reason wait(wait_list& list, wait_node& node, Lock& held, deadline_clock::t
   const wake_reason reason = finish_wait(deadline, mode);
   if (reason != wake_reason::ready && reason != wake_reason::closed) {
     held.lock();
-    if (node.linked()) list.remove(node);
+    if (node.linked() && !planted(bug::stale_publication)) list.remove(node);
     held.unlock();
   }
   return reason;
