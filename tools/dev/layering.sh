@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks, include by include, the one direction of the libraries, patch -> dns -> net -> fiber: none
 # includes a library above it, and nobody looks into a library's src/ but its own tests, the fixtures in
-# test/support/ and the micro benches.
+# test/support/, the models in test/model/ and the micro benches.
 # layering.sh ROOT    prints FILE:LINE: what is wrong; exit 1 if there was something
 set -euo pipefail
 
@@ -51,7 +51,7 @@ check_quoted() {
       complain "\"$1\" is private, and this header is installed"
     return
   fi
-  [[ $file != bench/micro/* && $file != test/support/* ]] || return 0
+  [[ $file != bench/micro/* && $file != test/support/* && $file != test/model/* ]] || return 0
   for path in */src/"$1" */*/src/"$1"; do
     [[ -e $path && $path != "$owner"/* ]] || continue
     [[ -e $owner/src/$1 || -e $folder/$1 ]] || complain "\"$1\" is private to ${path%%/src/*}"

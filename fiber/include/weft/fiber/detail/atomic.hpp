@@ -1,7 +1,8 @@
 // The atomic type of weft's core.
 //
 // Every atomic that two threads of the core share is a weft::detail::atomic, so that a build that
-// checks interleavings can put one in its place whose every access a seeded scheduler orders.
+// checks interleavings can put one in its place whose every access a seeded scheduler orders: the
+// header of the same name in test/model/replace/.
 #pragma once
 
 #include <atomic>

@@ -1,0 +1,33 @@
+#include "models.hpp"
+
+#include <array>
+
+namespace weft::model {
+namespace {
+
+constexpr std::array models{
+    model{"waiter", "one waiter, claims from two threads and by its own deadline", waiter_model},
+    model{"wait_queue_of_threads", "wake_one() against deadlines; then a wait of another kind",
+          wait_queue_of_threads_model},
+    model{"wait_queue_of_fibers", "the same, of fibers on two workers", wait_queue_of_fibers_model},
+    model{"inbox", "two threads wake a worker that goes to sleep on its futex", inbox_model},
+    model{"poller", "two threads wake a worker that goes to sleep in epoll_wait(2)", poller_model},
+    model{"run_end", "a thread posts a fiber while the run of two workers ends", run_end_model},
+    model{"mutex", "two threads, one with a deadline, and a fiber", mutex_model},
+    model{"condition", "a fiber waits with a deadline, a thread notifies", condition_model},
+    model{"semaphore", "counts given while a wait for one times out", semaphore_model},
+    model{"unbuffered_channel", "two senders and two receivers, deadlines and close",
+          unbuffered_channel_model},
+    model{"buffered_channel", "the same with room for one value", buffered_channel_model},
+    model{"cancel", "a wait that may happen, time out and be cancelled", cancel_model},
+    model{"descriptor", "two workers read a stream that is closed; its number comes again",
+          descriptor_model},
+    model{"reused_number", "a number comes again while the old stream still has events",
+          reused_number_model},
+};
+
+}  // namespace
+
+std::span<const model> all_models() noexcept { return models; }
+
+}  // namespace weft::model

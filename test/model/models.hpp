@@ -1,0 +1,36 @@
+// The models: small programs on the real core, whose every interleaving must keep what they check.
+//
+// Threads: a model is set up, and looked at in the end, by the thread that explores it.
+#pragma once
+
+#include <span>
+
+#include "execution.hpp"
+
+namespace weft::model {
+
+struct model {
+  const char* name;
+  const char* about;
+  void (*run)(execution& threads);
+};
+
+/// All of them.
+std::span<const model> all_models() noexcept;
+
+void waiter_model(execution& threads);
+void wait_queue_of_threads_model(execution& threads);
+void wait_queue_of_fibers_model(execution& threads);
+void inbox_model(execution& threads);
+void poller_model(execution& threads);
+void run_end_model(execution& threads);
+void mutex_model(execution& threads);
+void condition_model(execution& threads);
+void semaphore_model(execution& threads);
+void unbuffered_channel_model(execution& threads);
+void buffered_channel_model(execution& threads);
+void cancel_model(execution& threads);
+void descriptor_model(execution& threads);
+void reused_number_model(execution& threads);
+
+}  // namespace weft::model

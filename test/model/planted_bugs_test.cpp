@@ -1,0 +1,88 @@
+// Known bugs, five of our own and four of other libraries, are planted in the core one after the
+// other: the models must find each, and must find nothing without them.
+#include <iostream>
+#include <set>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <weft/fiber/detail/planted.hpp>
+
+#include "support/process.hpp"
+
+namespace {
+
+using weft::detail::bug;
+using weft::test::process;
+
+struct planted {
+  bug which;
+  const char* what;
+  const char* model;
+};
+
+constexpr planted all[] = {
+    {bug::deadline_readies_again, "boostorg/fiber#128", "condition"},
+    {bug::notify_readies_again, "boostorg/fiber#259", "condition"},
+    {bug::gap_before_wait, "boostorg/fiber#268", "unbuffered_channel"},
+    {bug::stale_publication, "romange/helio#92", "wait_queue_of_fibers"},
+    {bug::sleeps_although_woken, "a worker sleeps although it was woken", "inbox"},
+    {bug::claim_ignores_generation, "a claim ends a later wait", "waiter"},
+    {bug::double_wake, "a wake-up is delivered twice", "wait_queue_of_fibers"},
+    {bug::leaked_count, "a count is lost with a deadline", "semaphore"},
+    {bug::stale_event, "an event of a closed descriptor", "reused_number"},
+};
+
+// Runs, not time: a loaded machine must find as much. Each bug takes a few hundred at most.
+weft::test::process_result explore(const planted& each, int number) {
+  return process::run({WEFT_BIN_DIR "/weft-model", "--model", each.model, "--plant",
+                       std::to_string(number), "--runs", "6000", "--seconds", "200"},
+                      std::chrono::seconds{250});
+}
+
+TEST(PlantedBugs, every_one_is_caught) {
+  int caught = 0;
+
+  for (const planted& each : all) {
+    const auto result = explore(each, static_cast<int>(each.which));
+    const std::string expected = std::string{"model "} + each.model + " failed: ";
+    const bool found = result.exit_code != 0 && result.err.find(expected) != std::string::npos;
+    EXPECT_TRUE(found) << each.what << ", by the model " << each.model << ": exit code "
+                       << result.exit_code << '\n'
+                       << result.out << result.err;
+    caught += found ? 1 : 0;
+  }
+
+  std::cout << "planted bugs caught: " << caught << " of " << std::size(all) << '\n';
+  EXPECT_EQ(std::size(all), static_cast<std::size_t>(weft::detail::bug_count));
+}
+
+TEST(PlantedBugs, without_them_the_same_models_find_nothing) {
+  std::set<std::string> models;
+  for (const planted& each : all) models.insert(each.model);
+
+  for (const std::string& each : models) {
+    const auto result = explore({bug::none, "none", each.c_str()}, 0);
+    EXPECT_EQ(result.exit_code, 0) << each << '\n' << result.err;
+  }
+}
+
+// What a failure prints is enough to have it again, with the same trace.
+TEST(PlantedBugs, a_failed_schedule_is_repeated_by_its_name) {
+  const auto first = explore(all[7], static_cast<int>(bug::leaked_count));
+  const std::string before = "--seed ";
+  const auto begin = first.err.find(before);
+  ASSERT_NE(begin, std::string::npos) << first.err;
+  const auto end = first.err.find('\n', begin);
+  const std::string seed = first.err.substr(begin + before.size(), end - begin - before.size());
+
+  const auto again =
+      process::run({WEFT_BIN_DIR "/weft-model", "--model", all[7].model, "--plant",
+                    std::to_string(static_cast<int>(bug::leaked_count)), "--seed", seed});
+
+  EXPECT_EQ(again.exit_code, 1);
+  EXPECT_NE(again.err.find("failed: "), std::string::npos) << again.err;
+  EXPECT_NE(again.err.find("schedule " + seed + ';'), std::string::npos) << again.err;
+}
+
+}  // namespace
