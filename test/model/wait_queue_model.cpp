@@ -2,6 +2,7 @@
 // wake-up with it, and none comes to the wait that follows.
 #include <atomic>
 
+#include <weft/fiber.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
 #include "models.hpp"
@@ -15,7 +16,7 @@ using detail::wake_reason;
 struct queues {
   detail::wait_queue queue;
   std::atomic<int> ready{0};  // waits in `queue` that were woken
-  int woken = 0;              // waits in `queue` that the waker has ended
+  std::atomic<int> woken{0};  // waits in `queue` that wakers have ended
   detail::wait_queue later;
   bool open = false;  // guarded by later.lock
 };
@@ -69,6 +70,25 @@ void wait_queue_of_fibers_model(execution& threads) {
   queues shared;
   threads.thread("fiber 1", [&] { in_fiber([&] { wait_twice(shared); }); });
   threads.thread("fiber 2", [&] { in_fiber([&] { wait_twice(shared); }); });
+  threads.thread("waker", [&] { wake_all_of(shared); });
+
+  threads.go();
+
+  check_counts(shared);
+}
+
+// Claims on the worker's own thread take a short cut.
+void wait_queue_of_one_worker_model(execution& threads) {
+  queues shared;
+  threads.thread("worker", [&] {
+    in_fiber([&] {
+      fiber<void> waiter = spawn([&] { wait_twice(shared); });
+      this_fiber::yield();
+      shared.woken += shared.queue.wake_one(wake_reason::ready) ? 1 : 0;
+      wait_twice(shared);
+      waiter.join();
+    });
+  });
   threads.thread("waker", [&] { wake_all_of(shared); });
 
   threads.go();
