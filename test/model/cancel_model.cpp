@@ -1,5 +1,6 @@
 // A wait that ends because it happened, by its deadline, or because a scope of the task is
 // cancelled: for one reason, and the wait after the scope is another one.
+#include <mutex>
 #include <system_error>
 
 #include <weft/fiber.hpp>
@@ -15,6 +16,7 @@ struct events {
   event later;
   event scope_known;
   event scope_done;  // whoever cancels it has done so
+  mutex lock;        // held while the scope is cancelled
   cancel_scope* scope = nullptr;
 };
 
@@ -29,6 +31,9 @@ void wait_in_scope(events& shared) {
     check(ec == errc::timed_out || (ec == errc::cancelled && mine.cancel_requested()),
           "a wait ends for a reason that there was");
   }
+  // No cancellation point: it is taken in the cancelled scope too.
+  shared.lock.lock();
+  shared.lock.unlock();
   const shield apart;
   shared.scope_done.wait();
 }
@@ -46,7 +51,10 @@ void cancel_model(execution& threads) {
   events in_worker;
   const auto cancel = [](events& shared) {
     shared.scope_known.wait();
-    shared.scope->request_cancel();
+    {
+      const std::lock_guard hold{shared.lock};
+      shared.scope->request_cancel();
+    }
     shared.scope_done.set();
   };
   threads.thread("thread", [&] { wait_and_go_on(in_thread); });

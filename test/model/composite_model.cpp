@@ -22,7 +22,7 @@ struct place {
 struct two_places {
   std::array<place, 2> places;
   std::atomic<int> ready{0};  // waits that were woken from outside
-  int woken = 0;              // waits that the waker has ended
+  std::atomic<int> woken{0};  // waits that wakers have ended
   event later;
 };
 
@@ -52,6 +52,11 @@ void wait_twice(two_places& shared) {
   check(shared.later.is_set(), "a wake-up does not come to a later wait");
 }
 
+void check_in_the_end(two_places& shared) {
+  check(shared.ready == shared.woken, "as many were woken as wakers have ended waits");
+  for (place& each : shared.places) check(each.queue.empty(), "no wait stays published");
+}
+
 void set(two_places& shared, place& which) {
   which.queue.lock.lock();
   which.set = true;
@@ -72,8 +77,29 @@ void composite_model(execution& threads) {
 
   threads.go();
 
-  check(shared.ready == shared.woken, "as many were woken as the waker has ended waits");
-  for (place& each : shared.places) check(each.queue.empty(), "no wait stays published");
+  check_in_the_end(shared);
+}
+
+// The claim of one place takes the short cut of the worker's own thread, that of the other does
+// not.
+void composite_of_one_worker_model(execution& threads) {
+  two_places shared;
+  threads.thread("worker", [&] {
+    in_fiber([&] {
+      fiber<void> waiter = spawn([&] { wait_twice(shared); });
+      this_fiber::yield();
+      set(shared, shared.places[0]);
+      waiter.join();
+    });
+  });
+  threads.thread("waker", [&] {
+    set(shared, shared.places[1]);
+    shared.later.set();
+  });
+
+  threads.go();
+
+  check_in_the_end(shared);
 }
 
 }  // namespace weft::model

@@ -23,6 +23,7 @@ void wait_queue_of_threads_model(execution& threads);
 void wait_queue_of_fibers_model(execution& threads);
 void wait_queue_of_one_worker_model(execution& threads);
 void composite_model(execution& threads);
+void composite_of_one_worker_model(execution& threads);
 void inbox_model(execution& threads);
 void poller_model(execution& threads);
 void run_end_model(execution& threads);
