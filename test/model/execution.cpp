@@ -28,6 +28,12 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
+#ifdef WEFT_MODEL_SANITIZED
+// UndefinedBehaviorSanitizer has a runtime of its own, which knows of no callback.
+extern "C" const char* __ubsan_default_options();  // NOLINT(bugprone-reserved-identifier): its name
+
+extern "C" const char* __ubsan_default_options() { return "abort_on_error=1"; }
+#endif
 #ifdef WEFT_MODEL_TSAN
 // A report fails the run that it is about.
 extern "C" const char* __tsan_default_options();  // NOLINT(bugprone-reserved-identifier): its name

@@ -12,6 +12,8 @@
 
 namespace {
 
+constexpr const char* weft_model = WEFT_BIN_DIR "/weft-model";
+
 using weft::detail::bug;
 using weft::test::process;
 
@@ -35,8 +37,8 @@ constexpr planted all[] = {
 
 // Runs, not time: a loaded machine must find as much. Each bug takes a few hundred at most.
 weft::test::process_result explore(const planted& each, int number) {
-  return process::run({WEFT_BIN_DIR "/weft-model", "--model", each.model, "--plant",
-                       std::to_string(number), "--runs", "6000", "--seconds", "200"},
+  return process::run({weft_model, "--model", each.model, "--plant", std::to_string(number),
+                       "--runs", "6000", "--seconds", "200"},
                       std::chrono::seconds{250});
 }
 
@@ -77,7 +79,7 @@ TEST(PlantedBugs, a_failed_schedule_is_repeated_by_its_name) {
   const std::string seed = first.err.substr(begin + before.size(), end - begin - before.size());
 
   const auto again =
-      process::run({WEFT_BIN_DIR "/weft-model", "--model", all[7].model, "--plant",
+      process::run({weft_model, "--model", all[7].model, "--plant",
                     std::to_string(static_cast<int>(bug::leaked_count)), "--seed", seed});
 
   EXPECT_EQ(again.exit_code, 1);
