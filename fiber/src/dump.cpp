@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdarg>
 #include <cstdio>
 #include <mutex>
 #include <unistd.h>
@@ -20,10 +21,13 @@ class line_writer {
 public:
   explicit line_writer(int descriptor) noexcept : descriptor_(descriptor) {}
 
-  template <class... Arguments>
-  void write(const char* format, Arguments... arguments) noexcept {
+  // With a newline at the end.
+  [[gnu::format(printf, 2, 3)]] void write(const char* format, ...) noexcept {
     std::array<char, 512> line;
-    const int size = std::snprintf(line.data(), line.size(), format, arguments...);
+    std::va_list arguments;
+    va_start(arguments, format);
+    const int size = std::vsnprintf(line.data(), line.size(), format, arguments);
+    va_end(arguments);
     if (size <= 0) return;
     const auto used = std::min(static_cast<std::size_t>(size), line.size() - 1);
     line[used - 1] = '\n';  // one that was cut off still ends
