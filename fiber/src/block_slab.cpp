@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <utility>
 
+#include "task_extras.hpp"
+
 namespace weft::detail {
 
 void* block_chunk::operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
@@ -60,11 +62,12 @@ void block_slab::take_back(control_block& block) noexcept {
   block.status.store(fiber_status::free, std::memory_order_relaxed);
   block.cancel_requested.store(false, std::memory_order_relaxed);
   block.judgement = verdict::none;
-  block.detached = false;
+  block.detached.store(false, std::memory_order_relaxed);
   block.refusals = 0;
   block.owner = nullptr;
   block.task = nullptr;
   block.group = nullptr;
+  if (block.extras != nullptr) end_extras(block.extras);  // it has never run
   block.name.reset();
   bool was_last = false;
   {

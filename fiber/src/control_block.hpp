@@ -26,8 +26,9 @@
 namespace weft::detail {
 
 class scheduler;
-class fiber_group;
+class fiber_owner;
 struct block_chunk;
+struct task_extras;
 
 enum class fiber_status : std::uint8_t {
   free,
@@ -72,7 +73,9 @@ struct alignas(64) control_block {
   // Whether it is on its way through `next_check`. The exchange of who sets it pairs with that of
   // the worker, which clears it before it checks.
   atomic<bool> check_posted{false};
-  bool detached = false;
+  // No handle is left. Relaxed: it only decides who reports a failure, and `retrieved` that one
+  // does.
+  atomic<bool> detached{false};
   spin_lock join_lock;  // guards `joiners`
   // What every cancellation point of the fiber finds; kept up to date by judge().
   verdict judgement = verdict::none;
@@ -87,7 +90,7 @@ struct alignas(64) control_block {
   wait_list joiners;
   control_block* next_check = nullptr;
   scope_state* innermost_scope = nullptr;
-  fiber_group* group = nullptr;
+  fiber_owner* group = nullptr;
   control_block* group_next = nullptr;
   control_block* group_previous = nullptr;
   fiber_id id{};
@@ -95,6 +98,7 @@ struct alignas(64) control_block {
   fiber_name name;
 
   block_chunk* home = nullptr;
+  task_extras* extras = nullptr;  // null in most fibers
   alignas(16) std::byte task_space[inline_task_size];
 
   std::string display_name() const;
@@ -133,6 +137,7 @@ inline control_block& control_block::of(waiter& entry) noexcept {
 #ifdef WEFT_CONTEXT_NATIVE
 static_assert(offsetof(control_block, wait) + sizeof(std::uint64_t) == 64);
 static_assert(offsetof(control_block, timer) == 128);
+static_assert(sizeof(control_block) == 320 && inline_task_size >= 56);
 #endif
 // An odd number of cache lines: the first lines of neighbours then fall into all sets of the cache.
 static_assert(sizeof(control_block) / 64 % 2 == 1 && sizeof(control_block) % 64 == 0);

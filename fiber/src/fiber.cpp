@@ -1,14 +1,10 @@
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
-#include <cxxabi.h>
 #include <mutex>
 #include <new>
 #include <system_error>
-#include <typeinfo>
 
 #include <weft/fiber/detail/worker.hpp>
-#include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
 #include <weft/fiber/fiber.hpp>
 #include <weft/fiber/runtime.hpp>
@@ -16,43 +12,11 @@
 
 #include "control_block.hpp"
 #include "scheduler.hpp"
+#include "unhandled.hpp"
 #include "worker_group.hpp"
 
 namespace weft {
 namespace detail {
-namespace {
-
-std::string name_of_current_exception() {
-  const std::type_info* const type = abi::__cxa_current_exception_type();
-  if (type == nullptr) return "unknown";  // of another language
-  int status = 0;
-  char* const readable = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
-  std::string result = status == 0 ? readable : type->name();
-  std::free(readable);
-  return result;
-}
-
-std::string describe(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "of type " + name_of_current_exception();
-  }
-}
-
-void report_unseen_failure(const control_block& block) {
-  const task_base& task = *block.task;
-  if (!task.failure || task.retrieved) return;
-  if (block.cancel_requested.load(std::memory_order_relaxed) && is_cancellation(task.failure))
-    return;
-  diagnose("fiber \"" + block.display_name() +
-           "\" ended by an exception that was never retrieved: " + describe(task.failure));
-}
-
-}  // namespace
-
 bool is_cancellation(const std::exception_ptr& failure) noexcept {
   try {
     std::rethrow_exception(failure);
@@ -63,12 +27,23 @@ bool is_cancellation(const std::exception_ptr& failure) noexcept {
   }
 }
 
+void note_outcome(control_block& block) noexcept {
+  task_base& task = *block.task;
+  task.cancelled = task.failure && block.cancel_requested.load(std::memory_order_relaxed) &&
+                   is_cancellation(task.failure);
+}
+
 void drop_task(control_block& block) noexcept {
-  report_unseen_failure(block);
+  report_unless_retrieved(block);
   task_base* const task = std::exchange(block.task, nullptr);
   void* const place = dynamic_cast<void*>(task);
   task->~task_base();
   free_task_storage(block, place);
+}
+
+std::exception_ptr retrieve_failure(const control_block& block) noexcept {
+  if (block.task->failure) block.task->retrieved.store(true, std::memory_order_relaxed);
+  return block.task->failure;
 }
 
 void add_reference(control_block& block) noexcept {
@@ -132,7 +107,7 @@ void start_fiber(control_block& block, task_base& task) noexcept {
 void abandon_fiber(control_block& block) noexcept { block.owner->abandon(block); }
 
 void detach_fiber(control_block& block) noexcept {
-  block.detached = true;
+  block.detached.store(true, std::memory_order_relaxed);
   release_reference(block);
 }
 
@@ -148,6 +123,16 @@ void throw_spawn_error(std::error_code ec) {
 }  // namespace detail
 
 using detail::control_block;
+
+namespace {
+
+void require_fiber(const control_block* block, const char* what) {
+  if (block == nullptr) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument), what);
+  }
+}
+
+}  // namespace
 
 any_fiber& any_fiber::operator=(any_fiber&& other) noexcept {
   if (this != &other) {
@@ -179,23 +164,24 @@ detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode
   return reason;
 }
 
+}  // namespace
+
 // With the lock, under which a fiber ends: its worker is there as long as it is held.
-void cancel(control_block& block) noexcept {
+void detail::cancel_fiber(control_block& block) noexcept {
   const std::lock_guard hold{block.join_lock};
   if (!is_done(block)) block.owner->cancel(block);
 }
 
-}  // namespace
-
 void any_fiber::end(control_block* block) noexcept {
   if (block == nullptr) return;
   if (!is_done(*block)) {
-    cancel(*block);
+    detail::cancel_fiber(*block);
     if (this_fiber::get_id() == block->id) {
       detail::misuse("a fiber destroyed its own handle, which would wait for itself");
     }
     wait_for_end(*block, detail::cancellation::ignored);
   }
+  // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the handle's own reference is still there
   detail::release_reference(*block);
 }
 
@@ -239,7 +225,7 @@ void any_fiber::detach() noexcept {
 }
 
 void any_fiber::request_cancel() noexcept {
-  if (block_ != nullptr && !done()) cancel(*block_);
+  if (block_ != nullptr && !done()) detail::cancel_fiber(*block_);
 }
 
 bool any_fiber::done() const noexcept { return block_ == nullptr || is_done(*block_); }
@@ -248,19 +234,29 @@ fiber_id any_fiber::get_id() const noexcept { return block_ != nullptr ? block_-
 
 std::string any_fiber::name() const { return block_ != nullptr ? block_->display_name() : ""; }
 
-void any_fiber::require_value() const {
-  if (block_ == nullptr) {
-    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                            "fiber::result of an empty handle");
+fiber_state any_fiber::state() const {
+  require_fiber(block_, "fiber::state of an empty handle");
+  // Pairs with the store in announce_end(), as in is_done().
+  switch (block_->status.load(std::memory_order_acquire)) {
+  case detail::fiber_status::started: return fiber_state::running;
+  case detail::fiber_status::done: break;
+  default: return fiber_state::pending;
   }
+  if (!task().failure) return fiber_state::completed;
+  return task().cancelled ? fiber_state::cancelled : fiber_state::failed;
+}
+
+std::exception_ptr any_fiber::exception() const {
+  require_fiber(block_, "the outcome of an empty handle");
   if (!done()) {
     throw std::system_error(std::make_error_code(std::errc::operation_in_progress),
-                            "fiber::result before the fiber has ended; join it first");
+                            "the outcome of a fiber before it has ended; join it first");
   }
-  if (block_->task->failure) {
-    block_->task->retrieved = true;
-    std::rethrow_exception(block_->task->failure);
-  }
+  return detail::retrieve_failure(*block_);
+}
+
+void any_fiber::require_value() const {
+  if (const std::exception_ptr failure = exception()) std::rethrow_exception(failure);
 }
 
 detail::task_base& any_fiber::task() const noexcept { return *block_->task; }

@@ -24,7 +24,6 @@ bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation m
 }
 
 void fiber_group::add(control_block& block) noexcept {
-  block.group = this;
   block.group_previous = nullptr;
   block.group_next = first_;
   if (first_ != nullptr) first_->group_previous = &block;
@@ -33,7 +32,6 @@ void fiber_group::add(control_block& block) noexcept {
 }
 
 void fiber_group::remove(control_block& block) noexcept {
-  block.group = nullptr;
   if (block.group_previous != nullptr) {
     block.group_previous->group_next = block.group_next;
   } else {

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include <weft/fiber/detail/fiber_group.hpp>
+#include <weft/fiber/detail/fiber_owner.hpp>
 #include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/diagnostics.hpp>
@@ -19,6 +19,7 @@
 
 #include "dump.hpp"
 #include "sleeping_driver.hpp"
+#include "task_extras.hpp"
 #include "worker_group.hpp"
 
 // ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
@@ -77,7 +78,7 @@ scheduler::~scheduler() {
 
 // ---- from spawn to the end -------------------------------------------------------------------
 
-control_block* scheduler::reserve(const spawn_options& options, fiber_group* group,
+control_block* scheduler::reserve(const spawn_options& options, fiber_owner* group,
                                   std::error_code& ec) {
   const bool remote = running() != this;
   if (remote && !enter_remotely()) {
@@ -89,6 +90,7 @@ control_block* scheduler::reserve(const spawn_options& options, fiber_group* gro
     if (remote) leave_remotely();
     return nullptr;
   }
+  block->group = group;
   if (group != nullptr) group->add(*block);
   return block;
 }
@@ -102,7 +104,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::error
   }
   if (!stacks_.reserve(*size_class, ec)) return nullptr;
   control_block* const block = blocks_->allocate();
-  if (block == nullptr || !block->give_name(options.name)) {
+  if (block == nullptr || !block->give_name(options.name) || !inherit_context(*block)) {
     if (block != nullptr) block_slab::free(*block);
     stacks_.cancel_reservation(*size_class);
     ec = std::make_error_code(std::errc::not_enough_memory);
@@ -121,6 +123,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::error
 void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
   block.references.store(2, std::memory_order_relaxed);
+  if (block.group != nullptr) block.group->start(block);
   if (running() == this) {
     admit(block);
   } else {
@@ -178,11 +181,22 @@ void scheduler::run_task(control_block& self) noexcept {
   } else {
     self.task->run();
   }
+  if (!self.task->failure) return;
+  note_outcome(self);
+  if (self.group != nullptr && !self.task->cancelled) self.group->on_failure(self);
+}
+
+// What ends with the fiber, on it, where it may still wait.
+void scheduler::unwind(control_block& self) noexcept {
+  if (self.extras != nullptr) end_extras(self.extras);
+  if (self.references.load(std::memory_order_acquire) != 1) return;
+  // Without a handle what is left of the task goes here.
+  drop_task(self);
+  if (self.extras != nullptr) end_extras(self.extras);  // made by a destructor of the task
 }
 
 void scheduler::finish(control_block& self) noexcept {
-  // Without a handle what is left of the task goes here, where it may still wait.
-  if (self.references.load(std::memory_order_acquire) == 1) drop_task(self);
+  unwind(self);
   self.bound_stack = nullptr;
   self.announce_end();
   if (self.group != nullptr) self.group->remove(self);
@@ -469,14 +483,20 @@ void scheduler::run(task_base& main_task) {
   obey_stop_request();
   take_mail();  // what was posted before
   main_task.run();
+  if (main_.extras != nullptr) end_extras(main_.extras);
   siblings_.begin_to_end();
   close_to_others();
   end_remaining_fibers();
   siblings_.end_together();
   stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
   main_.status.store(fiber_status::done, std::memory_order_relaxed);
+  if (main_.extras != nullptr) end_extras(main_.extras);  // made by what others left to destroy
   make_current(nullptr);
   running_worker = nullptr;
+}
+
+void scheduler::inherit_from_thread() {
+  if (!inherit_context(main_)) throw std::bad_alloc{};
 }
 
 void scheduler::end_remaining_fibers() {

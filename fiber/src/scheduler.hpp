@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <random>
 #include <system_error>
@@ -47,14 +48,17 @@ public:
 
   const control_block* current_if_any() const noexcept { return current_; }
 
+  // Gives the next main fiber what the calling thread, which is to run it, has bound.
+  // Errors: std::bad_alloc.
+  void inherit_from_thread();
   // Runs `main_task` as the main fiber, then ends what is left; returns when all workers have.
   void run(task_base& main_task);
   // Cancels the main fiber. From any thread and from a signal handler.
   void request_stop() noexcept;
 
-  // From any thread, `group` only on the worker. Errors: as weft::spawn(), and errc::closed on
+  // From any thread. Errors: as weft::spawn(), and errc::closed on
   // another thread once the fibers of the run are being ended.
-  control_block* reserve(const spawn_options& options, fiber_group* group, std::error_code& ec);
+  control_block* reserve(const spawn_options& options, fiber_owner* group, std::error_code& ec);
   void start(control_block& block, task_base& task) noexcept;
   void abandon(control_block& block) noexcept;
 
@@ -156,7 +160,8 @@ private:
   sanitizer_context& sanitizer_of(control_block& block) noexcept;
   static void fiber_entry();
   [[noreturn]] void run_fibers();
-  void run_task(control_block& self) noexcept;
+  static void run_task(control_block& self) noexcept;
+  static void unwind(control_block& self) noexcept;
   void finish(control_block& self) noexcept;
 
   void adopt_thread() noexcept;
@@ -214,8 +219,17 @@ void add_reference(control_block& block) noexcept;
 // reported if nobody has seen it.
 void release_reference(control_block& block) noexcept;
 
+// Notes whether a fiber whose function has ended was cancelled.
+void note_outcome(control_block& block) noexcept;
+
+// What the function of a fiber has thrown, or null; from now on somebody has seen it.
+std::exception_ptr retrieve_failure(const control_block& block) noexcept;
+
 // Destroys the task of a fiber that has ended; a failure that nobody has seen is reported.
 void drop_task(control_block& block) noexcept;
+
+// Asks a fiber to end, unless it has. From any thread, with a reference to the block.
+void cancel_fiber(control_block& block) noexcept;
 
 // The scheduler of the calling thread; ends the process if that runs no fibers.
 scheduler& require_scheduler() noexcept;

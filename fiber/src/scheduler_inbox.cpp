@@ -91,6 +91,7 @@ void scheduler::drop_mail() noexcept {
     stacks_.cancel_reservation(block.size_class);
     block.cancel_requested.store(true, std::memory_order_relaxed);
     block.task->abandon();
+    note_outcome(block);
     block.announce_end();
     release_reference(block);
   }

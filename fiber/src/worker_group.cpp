@@ -46,6 +46,7 @@ void worker_group::run(task_base& main_task) {
     for (std::size_t i = 1; i < workers_.size(); ++i) {
       threads.emplace_back([this, i] { run_beside(i); });
     }
+    at(0).inherit_from_thread();
   } catch (...) {
     unended_ = threads.size();
     begin_to_end();

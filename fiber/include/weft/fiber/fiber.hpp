@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ namespace weft {
 namespace detail {
 struct control_block;
 struct handle_maker;
-class fiber_group;
+class fiber_owner;
 class scheduler;
 enum class cancellation : std::uint8_t;
 }  // namespace detail
@@ -40,6 +41,15 @@ concept fiber_function = std::constructible_from<std::decay_t<Function>, Functio
 
 /// Identifies a fiber among all that the process has ever run; 0 is no fiber.
 enum class fiber_id : std::uint64_t {};
+
+/// How far a fiber has come, and what came of it.
+enum class fiber_state : std::uint8_t {
+  pending,    ///< it has not started
+  running,    ///< it has started and not ended; it may be parked
+  completed,  ///< its function has returned
+  cancelled,  ///< errc::cancelled has left its function, or kept it from starting, after a request
+  failed,     ///< any other exception has left its function
+};
 
 /// How to spawn a fiber.
 struct spawn_options {
@@ -90,6 +100,19 @@ public:
 
   /// Whether the fiber has ended; true for an empty handle.
   bool done() const noexcept;
+
+  /// How far the fiber has come; once done() is true it stays as it is.
+  ///
+  /// Errors: throws std::errc::invalid_argument for an empty handle.
+  fiber_state state() const;
+
+  /// Returns what the fiber has thrown, null if nothing: errc::cancelled too if it was cancelled.
+  /// It then counts as retrieved: see unhandled_error.hpp.
+  ///
+  /// Errors: throws std::errc::operation_in_progress before the fiber has ended,
+  ///         std::errc::invalid_argument for an empty handle. Never waits: join() does.
+  std::exception_ptr exception() const;
+
   /// The id of the fiber, 0 for an empty handle.
   fiber_id get_id() const noexcept;
   /// The name of the fiber, "fiber ID" if it was given none; empty for an empty handle.
@@ -98,7 +121,7 @@ public:
 protected:
   explicit any_fiber(detail::control_block* block) noexcept : block_(block) {}
 
-  // Throws what came of the fiber if that was no value, or an error if it has not ended.
+  // Throws what came of the fiber if that was no value, or as exception() does.
   void require_value() const;
   detail::task_base& task() const noexcept;
 
@@ -150,7 +173,7 @@ namespace detail {
 // Where a fiber is spawned.
 struct spawn_place {
   scheduler* worker = nullptr;  // null is that of the caller
-  fiber_group* group = nullptr;
+  fiber_owner* group = nullptr;
 };
 
 // A worker of the caller's runtime.

@@ -9,16 +9,15 @@
 #include <system_error>
 #include <utility>
 
+#include <weft/fiber/detail/fiber_owner.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/fiber.hpp>
 
 namespace weft::detail {
 
-class fiber_group {
+class fiber_group final : public fiber_owner {
 public:
   fiber_group() = default;
-  fiber_group(const fiber_group&) = delete;
-  fiber_group& operator=(const fiber_group&) = delete;
   ~fiber_group();
 
   // Spawns a fiber into the group, without a handle. Errors as weft::spawn().
@@ -36,8 +35,14 @@ public:
   // first.
   bool wait_empty(deadline_clock::time_point deadline, cancellation mode);
 
-  void add(control_block& block) noexcept;
-  void remove(control_block& block) noexcept;
+  void add(control_block& block) noexcept override;
+
+  void start(control_block& /*block*/) noexcept override {}
+
+  // Nobody else will see it: it is reported as unhandled.
+  void on_failure(control_block& /*block*/) noexcept override {}
+
+  void remove(control_block& block) noexcept override;
 
 private:
   control_block* first_ = nullptr;

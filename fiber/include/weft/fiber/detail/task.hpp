@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/error.hpp>
 
 namespace weft::detail {
@@ -28,7 +29,11 @@ public:
   virtual void abandon() noexcept = 0;
 
   std::exception_ptr failure;
-  bool retrieved = false;  // somebody has seen `failure`
+  // `failure` is errc::cancelled after a request: written by the fiber before it is `done`.
+  bool cancelled = false;
+  // Somebody has seen `failure`. Relaxed: one exchange decides who reports it, and what is read
+  // with it does not change.
+  atomic<bool> retrieved{false};
 };
 
 template <class T>

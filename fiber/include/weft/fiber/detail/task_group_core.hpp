@@ -1,0 +1,58 @@
+// The part of a task group that does not depend on what its fibers return. Not for users.
+//
+// A fiber that has failed is kept until the group goes, in its control block: that holds the
+// exception, and reports it then if nobody has retrieved it.
+// Threads: any; the owner waits until no fiber is left before it goes.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <system_error>
+#include <vector>
+
+#include <weft/fiber/detail/fiber_owner.hpp>
+#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/waiter.hpp>
+
+namespace weft::detail {
+
+class task_group_core final : public fiber_owner {
+public:
+  task_group_core() = default;
+  ~task_group_core();
+
+  void add(control_block& block) noexcept override;
+  void start(control_block& block) noexcept override;
+  void on_failure(control_block& block) noexcept override;
+  void remove(control_block& block) noexcept override;
+
+  void request_cancel() noexcept;
+  bool cancel_requested() const noexcept;
+  std::size_t size() const noexcept;
+
+  // Waits until no fiber is left. If the caller is cancelled, already if `ec` is set, or
+  // meanwhile, the fibers are too, and `ec` says why.
+  void wait_for_all(std::error_code& ec);
+  // Whether the caller is a fiber of the group.
+  bool contains_caller() const noexcept;
+
+  // The exception of the fiber that failed first, or null.
+  std::exception_ptr first_error() const noexcept;
+  std::vector<std::exception_ptr> errors() const;
+
+private:
+  control_block* take_uncancelled() noexcept;
+  void unlink(control_block& block) noexcept;
+
+  mutable spin_lock lock_;  // guards the rest
+  std::size_t size_ = 0;
+  bool cancelled_ = false;
+  // Linked by group_next and group_previous: the fibers that have not been asked to end.
+  control_block* uncancelled_ = nullptr;
+  // Linked by group_next: those that have failed, in this order, a reference to each.
+  control_block* first_failed_ = nullptr;
+  control_block* last_failed_ = nullptr;
+  wait_list waiting_;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,43 @@
+#include <exception>
+
+#include <weft/fiber/detail/scope.hpp>
+#include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/worker.hpp>
+#include <weft/fiber/task_group.hpp>
+
+namespace weft {
+
+task_group::task_group() noexcept : exceptions_outside_(std::uncaught_exceptions()) {}
+
+task_group::~task_group() {
+  if (core_.contains_caller()) {
+    detail::misuse("a fiber destroyed the task_group it belongs to, which would wait for itself");
+  }
+  if (std::uncaught_exceptions() > exceptions_outside_) core_.request_cancel();
+  // The next wait of the caller will tell it.
+  std::error_code ec;
+  const detail::verdict now = detail::current_verdict();
+  if (now != detail::verdict::none) ec = detail::error_of(detail::reason_of(now));
+  core_.wait_for_all(ec);
+}
+
+void task_group::join(std::error_code& ec) {
+  if (core_.contains_caller()) {
+    ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
+    return;
+  }
+  if (!detail::refuse_if_cancelled(ec) && core_.size() == 0) return detail::spend_budget();
+  core_.wait_for_all(ec);
+}
+
+void task_group::join() {
+  std::error_code ec;
+  join(ec);
+  if (ec == std::errc::resource_deadlock_would_occur) {
+    throw std::system_error(ec, "task_group::join by a fiber of the group");
+  }
+  if (ec) throw std::system_error(ec, "task_group::join");
+  if (const std::exception_ptr first = core_.first_error()) std::rethrow_exception(first);
+}
+
+}  // namespace weft

@@ -1,0 +1,152 @@
+#include <mutex>
+#include <utility>
+
+#include <weft/fiber/detail/task_group_core.hpp>
+#include <weft/fiber/detail/wait.hpp>
+
+#include "control_block.hpp"
+#include "scheduler.hpp"
+#include "unhandled.hpp"
+
+namespace weft::detail {
+
+task_group_core::~task_group_core() {
+  while (first_failed_ != nullptr) {
+    control_block& each = *std::exchange(first_failed_, first_failed_->group_next);
+    // Not by whoever gives up the last reference, which may be a worker, a moment later.
+    if (each.detached.load(std::memory_order_relaxed)) report_unless_retrieved(each);
+    release_reference(each);
+  }
+}
+
+// ---- what fibers tell it -----------------------------------------------------------------------
+
+void task_group_core::add(control_block& block) noexcept {
+  block.group_previous = nullptr;
+  block.group_next = nullptr;
+  const std::lock_guard hold{lock_};
+  ++size_;
+}
+
+void task_group_core::start(control_block& block) noexcept {
+  const std::lock_guard hold{lock_};
+  if (cancelled_) {
+    block.cancel_requested.store(true, std::memory_order_relaxed);
+    block.judge();
+    return;
+  }
+  block.group_next = uncancelled_;
+  if (uncancelled_ != nullptr) uncancelled_->group_previous = &block;
+  uncancelled_ = &block;
+}
+
+void task_group_core::unlink(control_block& block) noexcept {
+  if (block.group_previous != nullptr) {
+    block.group_previous->group_next = block.group_next;
+  } else if (uncancelled_ == &block) {
+    uncancelled_ = block.group_next;
+  } else {
+    return;  // it was asked to end, or has failed
+  }
+  if (block.group_next != nullptr) block.group_next->group_previous = block.group_previous;
+  block.group_previous = nullptr;
+  block.group_next = nullptr;
+}
+
+void task_group_core::on_failure(control_block& block) noexcept {
+  add_reference(block);
+  {
+    const std::lock_guard hold{lock_};
+    unlink(block);
+    (first_failed_ != nullptr ? last_failed_->group_next : first_failed_) = &block;
+    last_failed_ = &block;
+  }
+  request_cancel();
+}
+
+void task_group_core::remove(control_block& block) noexcept {
+  lock_.lock();
+  unlink(block);
+  wait_node* const waiting = --size_ == 0 ? waiting_.claim_all(wake_reason::ready) : nullptr;
+  // The group may go from here on: whoever waits has been claimed, whoever comes finds it empty.
+  lock_.unlock();
+  resume_all(waiting);
+}
+
+// ---- what its owner does -----------------------------------------------------------------------
+
+control_block* task_group_core::take_uncancelled() noexcept {
+  const std::lock_guard hold{lock_};
+  cancelled_ = true;
+  control_block* const taken = uncancelled_;
+  if (taken != nullptr) {
+    unlink(*taken);
+    add_reference(*taken);
+  }
+  return taken;
+}
+
+void task_group_core::request_cancel() noexcept {
+  while (control_block* const each = take_uncancelled()) {
+    cancel_fiber(*each);
+    release_reference(*each);
+  }
+}
+
+bool task_group_core::cancel_requested() const noexcept {
+  const std::lock_guard hold{lock_};
+  return cancelled_;
+}
+
+std::size_t task_group_core::size() const noexcept {
+  const std::lock_guard hold{lock_};
+  return size_;
+}
+
+void task_group_core::wait_for_all(std::error_code& ec) {
+  auto mode = cancellation::honoured;
+  if (ec) {
+    mode = cancellation::ignored;
+    request_cancel();
+  }
+  lock_.lock();
+  while (size_ != 0) {
+    const wake_reason reason = wait(waiting_, lock_, no_deadline, mode);
+    if (reason != wake_reason::ready) {
+      mode = cancellation::ignored;
+      ec = error_of(reason);
+      request_cancel();
+    }
+    lock_.lock();
+  }
+  lock_.unlock();
+}
+
+bool task_group_core::contains_caller() const noexcept {
+  const scheduler* const worker = scheduler::running();
+  const control_block* const caller = worker != nullptr ? worker->current_if_any() : nullptr;
+  return caller != nullptr && caller->group == this;
+}
+
+std::exception_ptr task_group_core::first_error() const noexcept {
+  lock_.lock();
+  const control_block* const first = first_failed_;
+  lock_.unlock();
+  return first != nullptr ? retrieve_failure(*first) : nullptr;
+}
+
+std::vector<std::exception_ptr> task_group_core::errors() const {
+  lock_.lock();
+  const control_block* each = first_failed_;
+  const control_block* const last = last_failed_;
+  lock_.unlock();
+  std::vector<std::exception_ptr> result;
+  // Up to the last of then the links change no more.
+  while (each != nullptr) {
+    result.push_back(retrieve_failure(*each));
+    each = each != last ? each->group_next : nullptr;
+  }
+  return result;
+}
+
+}  // namespace weft::detail
