@@ -3,12 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
-#include <new>
-#include <pthread.h>
 #include <sched.h>
 #include <span>
-#include <string>
 #include <utility>
 
 #include <weft/fiber/detail/fiber_owner.hpp>
@@ -20,7 +16,6 @@
 #include "dump.hpp"
 #include "sleeping_driver.hpp"
 #include "task_extras.hpp"
-#include "worker_group.hpp"
 
 // ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
 // fiber and never returns must not be counted, for the shadow state is used again with the stack.
@@ -41,11 +36,11 @@ void add(atomic<std::size_t>& count, std::size_t difference) noexcept {
 // Ids of all runtimes. Relaxed: only the values need to differ.
 atomic<std::uint64_t> last_fiber_id{0};
 
+}  // namespace
+
 fiber_id next_fiber_id() noexcept {
   return fiber_id{last_fiber_id.fetch_add(1, std::memory_order_relaxed) + 1};
 }
-
-}  // namespace
 
 constinit thread_local worker_view* running_worker = nullptr;
 
@@ -450,84 +445,6 @@ void scheduler::request_stop() noexcept {
 
 void scheduler::obey_stop_request() noexcept {
   if (stop_requested_.exchange(false, std::memory_order_acquire)) cancel(main_);
-}
-
-// ---- the main fiber ----------------------------------------------------------------------------
-
-void scheduler::adopt_thread() noexcept {
-  if (running_worker != nullptr) misuse("runtime::run was called on a thread that runs one");
-  running_worker = this;
-  exceptions_ = &thread_exception_globals();
-  errno_ = &errno;
-  pthread_attr_t attributes;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
-    void* bottom = nullptr;
-    std::size_t size = 0;
-    ::pthread_attr_getstack(&attributes, &bottom, &size);
-    ::pthread_attr_destroy(&attributes);
-    main_sanitizer_.adopt_thread(bottom, size);
-  }
-}
-
-void scheduler::run(task_base& main_task) {
-  if (main_.has_status(fiber_status::started)) misuse("runtime::run was called while it runs");
-  adopt_thread();
-  main_.id = next_fiber_id();
-  main_.give_name("main");  // without memory it is called by its id
-  main_.status.store(fiber_status::started, std::memory_order_relaxed);
-  main_.cancel_requested.store(false, std::memory_order_relaxed);
-  main_.judge();
-  main_.refusals = 0;
-  make_current(&main_);
-  ending_ = false;
-  obey_stop_request();
-  take_mail();  // what was posted before
-  main_task.run();
-  if (main_.extras != nullptr) end_extras(main_.extras);
-  siblings_.begin_to_end();
-  close_to_others();
-  end_remaining_fibers();
-  siblings_.end_together();
-  stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
-  main_.status.store(fiber_status::done, std::memory_order_relaxed);
-  if (main_.extras != nullptr) end_extras(main_.extras);  // made by what others left to destroy
-  make_current(nullptr);
-  running_worker = nullptr;
-}
-
-void scheduler::inherit_from_thread() {
-  if (!inherit_context(main_)) throw std::bad_alloc{};
-}
-
-void scheduler::end_remaining_fibers() {
-  ending_ = true;
-  blocks_->for_each([this](control_block& block) {
-    if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started)) {
-      cancel(block);
-    }
-  });
-  const auto deadline = now() + shutdown_patience;
-  auto reason = wake_reason::ready;
-  for (;;) {
-    ended_.lock.lock();
-    if (live_fibers() == 0 && !awaits_arrivals()) break;
-    if (reason == wake_reason::timed_out) die_of_stubborn_fibers();
-    reason = wait(ended_.list, ended_.lock, deadline, cancellation::ignored);
-  }
-  ended_.lock.unlock();
-}
-
-void scheduler::die_of_stubborn_fibers() {
-  std::string names;
-  std::size_t listed = 0;
-  blocks_->for_each([&](control_block& block) {
-    if (block.has_status(fiber_status::done) || ++listed > 10) return;
-    names += (names.empty() ? "\"" : ", \"") + block.display_name() + '"';
-  });
-  if (live_fibers() > 10) names += " and " + std::to_string(live_fibers() - 10) + " more";
-  diagnose("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
-           names);
-  std::abort();
 }
 
 void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {

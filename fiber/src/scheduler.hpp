@@ -213,6 +213,9 @@ private:
   std::size_t arriving_ = 0;  // reserved by other threads, not yet received
 };
 
+// The id of the next fiber of the process.
+fiber_id next_fiber_id() noexcept;
+
 void add_reference(control_block& block) noexcept;
 
 // Gives up one of the references to a block; the last one destroys the task, whose failure is then

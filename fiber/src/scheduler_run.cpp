@@ -1,0 +1,93 @@
+// A run of a worker, from its main fiber to the end of the last one.
+#include <cerrno>
+#include <cstdlib>
+#include <new>
+#include <pthread.h>
+#include <string>
+
+#include <weft/fiber/detail/worker.hpp>
+#include <weft/fiber/diagnostics.hpp>
+
+#include "scheduler.hpp"
+#include "task_extras.hpp"
+#include "worker_group.hpp"
+
+namespace weft::detail {
+
+void scheduler::adopt_thread() noexcept {
+  if (running_worker != nullptr) misuse("runtime::run was called on a thread that runs one");
+  running_worker = this;
+  exceptions_ = &thread_exception_globals();
+  errno_ = &errno;
+  pthread_attr_t attributes;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
+    void* bottom = nullptr;
+    std::size_t size = 0;
+    ::pthread_attr_getstack(&attributes, &bottom, &size);
+    ::pthread_attr_destroy(&attributes);
+    main_sanitizer_.adopt_thread(bottom, size);
+  }
+}
+
+void scheduler::run(task_base& main_task) {
+  if (main_.has_status(fiber_status::started)) misuse("runtime::run was called while it runs");
+  adopt_thread();
+  main_.id = next_fiber_id();
+  main_.give_name("main");  // without memory it is called by its id
+  main_.status.store(fiber_status::started, std::memory_order_relaxed);
+  main_.cancel_requested.store(false, std::memory_order_relaxed);
+  main_.judge();
+  main_.refusals = 0;
+  make_current(&main_);
+  ending_ = false;
+  obey_stop_request();
+  take_mail();  // what was posted before
+  main_task.run();
+  if (main_.extras != nullptr) end_extras(main_.extras);
+  siblings_.begin_to_end();
+  close_to_others();
+  end_remaining_fibers();
+  siblings_.end_together();
+  stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
+  main_.status.store(fiber_status::done, std::memory_order_relaxed);
+  if (main_.extras != nullptr) end_extras(main_.extras);  // made by what others left to destroy
+  make_current(nullptr);
+  running_worker = nullptr;
+}
+
+void scheduler::inherit_from_thread() {
+  if (!inherit_context(main_)) throw std::bad_alloc{};
+}
+
+void scheduler::end_remaining_fibers() {
+  ending_ = true;
+  blocks_->for_each([this](control_block& block) {
+    if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started)) {
+      cancel(block);
+    }
+  });
+  const auto deadline = now() + shutdown_patience;
+  auto reason = wake_reason::ready;
+  for (;;) {
+    ended_.lock.lock();
+    if (live_fibers() == 0 && !awaits_arrivals()) break;
+    if (reason == wake_reason::timed_out) die_of_stubborn_fibers();
+    reason = wait(ended_.list, ended_.lock, deadline, cancellation::ignored);
+  }
+  ended_.lock.unlock();
+}
+
+void scheduler::die_of_stubborn_fibers() {
+  std::string names;
+  std::size_t listed = 0;
+  blocks_->for_each([&](control_block& block) {
+    if (block.has_status(fiber_status::done) || ++listed > 10) return;
+    names += (names.empty() ? "\"" : ", \"") + block.display_name() + '"';
+  });
+  if (live_fibers() > 10) names += " and " + std::to_string(live_fibers() - 10) + " more";
+  diagnose("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
+           names);
+  std::abort();
+}
+
+}  // namespace weft::detail
