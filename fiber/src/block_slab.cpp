@@ -65,6 +65,7 @@ void block_slab::take_back(control_block& block) noexcept {
   block.detached.store(false, std::memory_order_relaxed);
   block.refusals = 0;
   block.owner = nullptr;
+  block.bound_stack = nullptr;
   block.task = nullptr;
   block.group = nullptr;
   if (block.extras != nullptr) end_extras(block.extras);  // it has never run

@@ -85,7 +85,7 @@ struct alignas(64) control_block {
   atomic<std::uint32_t> references{0};
 
   timer_node timer;
-  stack* bound_stack = nullptr;  // null before the first run and after the end, and for main
+  stack* bound_stack = nullptr;  // null before the first run, and for main; left over after the end
   task_base* task = nullptr;
   wait_list joiners;
   control_block* next_check = nullptr;

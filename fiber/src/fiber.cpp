@@ -55,14 +55,17 @@ void add_reference(control_block& block) noexcept {
   }
 }
 
-void release_reference(control_block& block) noexcept {
-  if (__libc_single_threaded != 0) {
-    const auto left = block.references.load(std::memory_order_relaxed) - 1;
-    block.references.store(left, std::memory_order_relaxed);
-    if (left != 0) return;
-  } else if (block.references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
-    return;
+bool give_up_reference(control_block& block) noexcept {
+  if (__libc_single_threaded == 0) {
+    return block.references.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
+  const auto left = block.references.load(std::memory_order_relaxed) - 1;
+  block.references.store(left, std::memory_order_relaxed);
+  return left == 0;
+}
+
+void release_reference(control_block& block) noexcept {
+  if (!give_up_reference(block)) return;
   if (block.task != nullptr) drop_task(block);
   block_slab::free(block);
 }

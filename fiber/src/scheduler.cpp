@@ -184,21 +184,28 @@ void scheduler::run_task(control_block& self) noexcept {
 // What ends with the fiber, on it, where it may still wait.
 void scheduler::unwind(control_block& self) noexcept {
   if (self.extras != nullptr) end_extras(self.extras);
-  if (self.references.load(std::memory_order_acquire) != 1) return;
   // Without a handle what is left of the task goes here.
-  drop_task(self);
+  if (self.references.load(std::memory_order_acquire) == 1) unwind_task(self);
+}
+
+void scheduler::unwind_task(control_block& self) noexcept {
+  if (self.task != nullptr) drop_task(self);
   if (self.extras != nullptr) end_extras(self.extras);  // made by a destructor of the task
 }
 
 void scheduler::finish(control_block& self) noexcept {
   unwind(self);
-  self.bound_stack = nullptr;
   self.announce_end();
   if (self.group != nullptr) self.group->remove(self);
+  if (give_up_reference(self)) {
+    // The last handle went after unwind() had looked: still on the fiber, which may wait.
+    unwind_task(self);
+    block_slab::free(self);
+  }
+  // Of the block nothing may be touched from here on.
   add(live_, -std::size_t{1});
   if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
   make_current(nullptr);
-  release_reference(self);
 }
 
 // ---- switching ---------------------------------------------------------------------------------

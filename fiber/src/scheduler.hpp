@@ -162,6 +162,7 @@ private:
   [[noreturn]] void run_fibers();
   static void run_task(control_block& self) noexcept;
   static void unwind(control_block& self) noexcept;
+  static void unwind_task(control_block& self) noexcept;
   void finish(control_block& self) noexcept;
 
   void adopt_thread() noexcept;
@@ -221,6 +222,9 @@ void add_reference(control_block& block) noexcept;
 // Gives up one of the references to a block; the last one destroys the task, whose failure is then
 // reported if nobody has seen it.
 void release_reference(control_block& block) noexcept;
+
+// Only gives it up; returns whether it was the last: then the rest is the caller's.
+bool give_up_reference(control_block& block) noexcept;
 
 // Notes whether a fiber whose function has ended was cancelled.
 void note_outcome(control_block& block) noexcept;

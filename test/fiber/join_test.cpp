@@ -1,14 +1,17 @@
 // Handles of fibers: join, the destructor, moving, detaching, outliving the runtime.
+#include <atomic>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include <weft/fiber.hpp>
+#include <weft/fiber/detail/wait.hpp>
 
 #include "support/runtime_fixture.hpp"
 
@@ -479,6 +482,57 @@ TEST_F(HandleDeath, a_fiber_that_destroys_its_own_handle_ends_the_process) {
         });
       },
       testing::KilledBySignal(SIGABRT), "destroyed its own handle.*\"suicidal\"");
+}
+
+// ---- whoever is last ---------------------------------------------------------------------------
+
+// Its destructor may wait, so it must run where something can: on a fiber, or on a plain thread.
+struct notes_its_end {
+  std::atomic<int>* astray;
+
+  explicit notes_its_end(std::atomic<int>& count) : astray(&count) {}
+
+  notes_its_end(notes_its_end&& other) noexcept : astray(std::exchange(other.astray, nullptr)) {}
+
+  notes_its_end& operator=(notes_its_end&&) = delete;
+
+  ~notes_its_end() {
+    if (astray == nullptr) return;
+    const bool on_fiber = weft::this_fiber::get_id() != weft::fiber_id{};
+    if (weft::detail::on_worker() != on_fiber) ++*astray;
+    if (on_fiber) weft::this_fiber::yield();
+  }
+};
+
+TEST_F(Join, a_result_is_destroyed_where_it_may_wait_whoever_is_the_last_to_know_it) {
+  std::atomic<int> astray = 0;
+  run([&] {
+    constexpr int rounds = weft::test::under_asan || weft::test::under_tsan ? 2'000 : 30'000;
+    std::atomic<weft::fiber<notes_its_end>*> shared = nullptr;
+    std::atomic<bool> is_ending = false;
+    // Gives the handle up at about the moment at which the fiber ends, a little later each time.
+    std::thread dropper{[&] {
+      for (int round = 0; round < rounds; ++round) {
+        while (!is_ending.exchange(false)) std::this_thread::yield();
+        for (int i = round % 256; i > 0; --i) __builtin_ia32_pause();
+        while (shared == nullptr) std::this_thread::yield();
+        shared.load()->detach();
+        shared = nullptr;
+      }
+    }};
+
+    for (int round = 0; round < rounds; ++round) {
+      auto handle = weft::spawn([&] {
+        is_ending = true;
+        return notes_its_end{astray};
+      });
+      shared = &handle;
+      while (shared != nullptr || weft::test::live_fibers() != 0) weft::this_fiber::yield();
+    }
+    dropper.join();
+  });
+
+  EXPECT_EQ(astray, 0);
 }
 
 }  // namespace
