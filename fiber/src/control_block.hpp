@@ -79,9 +79,13 @@ struct alignas(64) control_block {
   spin_lock join_lock;  // guards `joiners`
   // What every cancellation point of the fiber finds; kept up to date by judge().
   verdict judgement = verdict::none;
+  // Who may look at what comes of the fiber: the handle, the fiber itself until it ends, a group in
+  // which it has failed. Whoever gives up the last share destroys the task, where it may wait.
+  atomic<std::uint8_t> shares{0};
   std::uint16_t refusals = 0;  // cancellation points that failed in a row
-  // The handle, the fiber itself until it has ended, and a check on its way. Whoever gives up the
-  // last one sees what the others did: all are decrements that acquire and release.
+  // Who needs the block: all shares together, the fiber itself until it has ended, who joins it, a
+  // check on its way. Whoever gives up the last one of either sees what the others did: all are
+  // decrements that acquire and release.
   atomic<std::uint32_t> references{0};
 
   timer_node timer;

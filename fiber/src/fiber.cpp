@@ -46,28 +46,41 @@ std::exception_ptr retrieve_failure(const control_block& block) noexcept {
   return block.task->failure;
 }
 
-void add_reference(control_block& block) noexcept {
+namespace {
+
+template <class Count>
+void add_one(atomic<Count>& count) noexcept {
   if (__libc_single_threaded != 0) {
-    block.references.store(block.references.load(std::memory_order_relaxed) + 1,
-                           std::memory_order_relaxed);
+    count.store(static_cast<Count>(count.load(std::memory_order_relaxed) + 1),
+                std::memory_order_relaxed);
   } else {
-    block.references.fetch_add(1, std::memory_order_relaxed);
+    count.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
-bool give_up_reference(control_block& block) noexcept {
-  if (__libc_single_threaded == 0) {
-    return block.references.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  }
-  const auto left = block.references.load(std::memory_order_relaxed) - 1;
-  block.references.store(left, std::memory_order_relaxed);
+// Returns whether it was the last.
+template <class Count>
+bool take_one(atomic<Count>& count) noexcept {
+  if (__libc_single_threaded == 0) return count.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  const auto left = static_cast<Count>(count.load(std::memory_order_relaxed) - 1);
+  count.store(left, std::memory_order_relaxed);
   return left == 0;
 }
 
+}  // namespace
+
+void add_share(control_block& block) noexcept { add_one(block.shares); }
+
+void give_up_share(control_block& block) noexcept {
+  if (!take_one(block.shares)) return;
+  drop_task(block);
+  release_reference(block);
+}
+
+void add_reference(control_block& block) noexcept { add_one(block.references); }
+
 void release_reference(control_block& block) noexcept {
-  if (!give_up_reference(block)) return;
-  if (block.task != nullptr) drop_task(block);
-  block_slab::free(block);
+  if (take_one(block.references)) block_slab::free(block);
 }
 
 scheduler* worker_at(std::size_t index) {
@@ -111,7 +124,7 @@ void abandon_fiber(control_block& block) noexcept { block.owner->abandon(block);
 
 void detach_fiber(control_block& block) noexcept {
   block.detached.store(true, std::memory_order_relaxed);
-  release_reference(block);
+  give_up_share(block);
 }
 
 void throw_spawn_error(std::error_code ec) {
@@ -184,8 +197,8 @@ void any_fiber::end(control_block* block) noexcept {
     }
     wait_for_end(*block, detail::cancellation::ignored);
   }
-  // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the handle's own reference is still there
-  detail::release_reference(*block);
+  // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the handle's own share is still there
+  detail::give_up_share(*block);
 }
 
 namespace {

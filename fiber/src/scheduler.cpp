@@ -117,6 +117,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::error
 
 void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
+  block.shares.store(2, std::memory_order_relaxed);
   block.references.store(2, std::memory_order_relaxed);
   if (block.group != nullptr) block.group->start(block);
   if (running() == this) {
@@ -184,12 +185,7 @@ void scheduler::run_task(control_block& self) noexcept {
 // What ends with the fiber, on it, where it may still wait.
 void scheduler::unwind(control_block& self) noexcept {
   if (self.extras != nullptr) end_extras(self.extras);
-  // Without a handle what is left of the task goes here.
-  if (self.references.load(std::memory_order_acquire) == 1) unwind_task(self);
-}
-
-void scheduler::unwind_task(control_block& self) noexcept {
-  if (self.task != nullptr) drop_task(self);
+  give_up_share(self);  // without a handle what is left of the task goes here
   if (self.extras != nullptr) end_extras(self.extras);  // made by a destructor of the task
 }
 
@@ -197,15 +193,10 @@ void scheduler::finish(control_block& self) noexcept {
   unwind(self);
   self.announce_end();
   if (self.group != nullptr) self.group->remove(self);
-  if (give_up_reference(self)) {
-    // The last handle went after unwind() had looked: still on the fiber, which may wait.
-    unwind_task(self);
-    block_slab::free(self);
-  }
-  // Of the block nothing may be touched from here on.
   add(live_, -std::size_t{1});
   if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
   make_current(nullptr);
+  release_reference(self);
 }
 
 // ---- switching ---------------------------------------------------------------------------------
@@ -274,6 +265,11 @@ wake_reason scheduler::park(cancellation mode) {
   control_block& self = *current_;
   if (self.refusals < 1'000) self.refusals = 0;
   self.wait_is_cancellable = mode == cancellation::honoured;
+  // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
+  if (self.wait_is_cancellable && *judgement != verdict::none &&
+      self.wait.claim(reason_of(*judgement))) {
+    return self.wait.reason();
+  }
   switch_to(pick_next());
   return self.wait.reason();
 }

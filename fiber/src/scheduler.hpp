@@ -162,7 +162,6 @@ private:
   [[noreturn]] void run_fibers();
   static void run_task(control_block& self) noexcept;
   static void unwind(control_block& self) noexcept;
-  static void unwind_task(control_block& self) noexcept;
   void finish(control_block& self) noexcept;
 
   void adopt_thread() noexcept;
@@ -217,14 +216,14 @@ private:
 // The id of the next fiber of the process.
 fiber_id next_fiber_id() noexcept;
 
+// See control_block::shares. The last share takes the task with it, whose failure is then reported
+// if nobody has seen it.
+void add_share(control_block& block) noexcept;
+void give_up_share(control_block& block) noexcept;
+
+// See control_block::references. The last one frees the block.
 void add_reference(control_block& block) noexcept;
-
-// Gives up one of the references to a block; the last one destroys the task, whose failure is then
-// reported if nobody has seen it.
 void release_reference(control_block& block) noexcept;
-
-// Only gives it up; returns whether it was the last: then the rest is the caller's.
-bool give_up_reference(control_block& block) noexcept;
 
 // Notes whether a fiber whose function has ended was cancelled.
 void note_outcome(control_block& block) noexcept;

@@ -92,6 +92,7 @@ void scheduler::drop_mail() noexcept {
     block.cancel_requested.store(true, std::memory_order_relaxed);
     block.task->abandon();
     note_outcome(block);
+    give_up_share(block);
     block.announce_end();
     release_reference(block);
   }

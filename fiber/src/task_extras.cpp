@@ -1,7 +1,6 @@
 #include "task_extras.hpp"
 
 #include <climits>
-#include <cxxabi.h>
 #include <new>
 #include <string>
 #include <utility>
@@ -9,9 +8,6 @@
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/this_fiber.hpp>
-
-// NOLINTNEXTLINE(readability-identifier-naming): the name is that of the C++ ABI
-extern "C" __attribute__((visibility("hidden"))) void* __dso_handle;
 
 namespace weft::detail {
 namespace {
@@ -71,7 +67,7 @@ task_extras& require_extras() {
     mine = new task_extras;
     // Not by a thread_local object: other destructors of the thread may need extras after its own.
     if (&mine == &extras_of_thread) {
-      abi::__cxa_thread_atexit(&end_extras_of_thread, nullptr, &__dso_handle);
+      at_thread_exit(&end_extras_of_thread, nullptr);
     }
   }
   return *mine;

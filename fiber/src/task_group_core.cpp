@@ -15,7 +15,7 @@ task_group_core::~task_group_core() {
     control_block& each = *std::exchange(first_failed_, first_failed_->group_next);
     // Not by whoever gives up the last reference, which may be a worker, a moment later.
     if (each.detached.load(std::memory_order_relaxed)) report_unless_retrieved(each);
-    release_reference(each);
+    give_up_share(each);
   }
 }
 
@@ -54,7 +54,7 @@ void task_group_core::unlink(control_block& block) noexcept {
 }
 
 void task_group_core::on_failure(control_block& block) noexcept {
-  add_reference(block);
+  add_share(block);
   {
     const std::lock_guard hold{lock_};
     unlink(block);

@@ -4,7 +4,11 @@
 #include <cerrno>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <type_traits>
 #include <unistd.h>
+#include <utility>
+
+#include <weft/fiber/detail/worker.hpp>
 
 #include "futex.hpp"
 #include "thread_task.hpp"
@@ -24,14 +28,22 @@ const timespec* time_left(deadline_clock::time_point limit, timespec& space) noe
 
 }  // namespace
 
-thread_task::~thread_task() {
-  if (wake_event_ >= 0) ::close(wake_event_);
+static_assert(std::is_trivially_destructible_v<thread_task>);
+
+// At the end of the thread; a destructor that waits afterwards makes another.
+void thread_task::close_wake_event(void* task) noexcept {
+  ::close(std::exchange(static_cast<thread_task*>(task)->wake_event_, -1));
 }
 
 bool thread_task::prepare_to_poll(std::error_code& ec) noexcept {
-  if (wake_event_ < 0) wake_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (wake_event_ < 0) ec.assign(errno, std::system_category());
-  return wake_event_ >= 0;
+  if (wake_event_ >= 0) return true;
+  wake_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_event_ < 0) {
+    ec.assign(errno, std::system_category());
+    return false;
+  }
+  at_thread_exit(&close_wake_event, this);
+  return true;
 }
 
 wake_reason thread_task::wait_for_descriptor(wait_list& list, spin_lock& held, int fd, short events,

@@ -19,7 +19,8 @@ public:
 
   thread_task(const thread_task&) = delete;
   thread_task& operator=(const thread_task&) = delete;
-  ~thread_task();
+  // Nothing to destroy: destructors of the thread may wait to the last.
+  ~thread_task() = default;
 
   // As weft::detail::begin_wait() and finish_wait().
   waiter& begin_wait(wake_reason how) noexcept;
@@ -43,6 +44,7 @@ private:
 
   static void resume(waiter& claimed) noexcept;
   wake_reason block_in_poll(int fd, short events, cancellation mode) noexcept;
+  static void close_wake_event(void* task) noexcept;
   void interrupt_poll() noexcept;
   bool give_up(cancellation mode) noexcept;
   void await_resumption() noexcept;

@@ -51,7 +51,7 @@ int descriptor::release() noexcept {
   fd_record* const record = take_record();
   if (record == nullptr) return -1;
   poller::unwatch(fd_, *record);
-  retire_record(*record);
+  retire_record(*record, record_state::released);
   ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) & ~O_NONBLOCK);
   return fd_;
 }

@@ -57,7 +57,7 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   return &record;
 }
 
-bool retire_record(fd_record& record) noexcept {
+bool retire_record(fd_record& record, record_state if_used) noexcept {
   std::array<wait_node*, 4> evicted{};
   record.lock.lock();
   record.generation.store(record.generation.load(std::memory_order_relaxed) + 1,
@@ -72,7 +72,7 @@ bool retire_record(fd_record& record) noexcept {
   record.busy = static_cast<std::uint8_t>(record.busy & ~record.away);
   record.away = 0;
   const bool unused = record.busy == 0;
-  record.state = unused ? record_state::free : record_state::closing;
+  record.state = unused ? record_state::free : if_used;
   record.lock.unlock();
   for (wait_node* const each : evicted) weft::detail::resume_all(each);
   return unused;
@@ -88,11 +88,13 @@ bool end_turn_locked(fd_record& record, direction which, std::uint32_t generatio
     } else {
       record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
     }
-  } else if (record.state == record_state::closing && record.is_generation(generation + 1)) {
+  } else if ((record.state == record_state::closing || record.state == record_state::released) &&
+             record.is_generation(generation + 1)) {
     const auto was_busy = record.busy;
     record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
-    must_close = was_busy != 0 && record.busy == 0;
-    if (must_close) record.state = record_state::free;
+    const bool was_last = was_busy != 0 && record.busy == 0;
+    must_close = was_last && record.state == record_state::closing;
+    if (was_last) record.state = record_state::free;
   }
   record.lock.unlock();
   weft::detail::resume(next);

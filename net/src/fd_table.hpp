@@ -47,7 +47,8 @@ struct fd_direction {
 enum class record_state : std::uint8_t {
   free,
   open,
-  closing,  // closed, but an operation is in a system call on it: that one closes the number
+  closing,   // closed, but an operation is in a system call on it: that one closes the number
+  released,  // the same, but the number was given away
 };
 
 struct fd_record {
@@ -88,7 +89,7 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept;
 
 // Ends every wait on the descriptor with errc::closed and starts the next generation. Returns
 // whether nobody uses the number any more: if not, end_turn() will tell the last one that does.
-bool retire_record(fd_record& record) noexcept;
+bool retire_record(fd_record& record, record_state if_used = record_state::closing) noexcept;
 
 // Ends the turn of an operation that began in this generation, and gives it to the next in line.
 // Returns whether the caller has to close the descriptor, which was closed while it was in use.

@@ -198,16 +198,13 @@ weft::detail::wait_queue& short_of_descriptors() noexcept {
 
 namespace {
 
-// The buffers of a plain thread.
-struct thread_buffers {
-  buffer_pool* const pool = buffer_pool::create();
+// Of a plain thread, from its first borrowed read on.
+constinit thread_local buffer_pool* buffers_of_thread = nullptr;
 
-  thread_buffers() = default;
-  thread_buffers(const thread_buffers&) = delete;
-  thread_buffers& operator=(const thread_buffers&) = delete;
-
-  ~thread_buffers() { pool->abandon(); }
-};
+// At its end; a destructor that reads afterwards makes another pool.
+void abandon_buffers_of_thread(void* /*unused*/) noexcept {
+  std::exchange(buffers_of_thread, nullptr)->abandon();
+}
 
 }  // namespace
 
@@ -216,8 +213,11 @@ io_buffer* lend_buffer_slowly(std::error_code& ec) {
     poller* const worker = poller::of_this_worker(ec);
     return worker != nullptr ? worker->buffers().lend() : nullptr;
   }
-  thread_local thread_buffers mine;
-  return mine.pool->lend();
+  if (buffers_of_thread == nullptr) {
+    buffers_of_thread = buffer_pool::create();
+    weft::detail::at_thread_exit(&abandon_buffers_of_thread, nullptr);
+  }
+  return buffers_of_thread->lend();
 }
 
 accept_reports& accept_reports::of_this_thread() noexcept {

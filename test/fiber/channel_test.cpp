@@ -412,4 +412,32 @@ TEST_F(ChannelDeath, destroyed_while_somebody_waits_ends_the_process) {
       testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
 }
 
+// Moves without harm but for the one time it is told to throw.
+struct throws_once {
+  static inline bool next_time = false;
+
+  throws_once() = default;
+
+  throws_once(throws_once&& /*other*/) {
+    if (std::exchange(next_time, false)) throw std::runtime_error("moved");
+  }
+};
+
+TEST_F(Channel, a_receiver_that_has_to_wait_again_hears_of_a_cancellation_in_between) {
+  run([] {
+    weft::channel<throws_once> values;
+    std::error_code ec;
+    auto receiver = weft::spawn([&] { values.receive(ec); });
+    weft::testing::all_blocked();
+    throws_once value;
+    throws_once::next_time = true;
+    EXPECT_THROW(values.send(std::move(value)), std::runtime_error);
+
+    receiver.request_cancel();
+    receiver.join();
+
+    EXPECT_EQ(ec, weft::errc::cancelled);
+  });
+}
+
 }  // namespace

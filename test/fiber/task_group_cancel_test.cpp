@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <weft/fiber.hpp>
+#include <weft/fiber/testing.hpp>
 
 #include "players.hpp"
 #include "sleepers.hpp"
@@ -424,6 +425,30 @@ TEST_F(TaskGroupCancel, the_end_of_main_cancels_its_fibers_through_their_owner) 
   });
 
   EXPECT_EQ(ended, 4);
+}
+
+// It has been woken by the end of the last child, and has not run yet, when a child comes and the
+// cancellation.
+TEST_F(TaskGroupCancel, a_join_that_has_to_wait_again_hears_of_a_cancellation_in_between) {
+  run([] {
+    weft::task_group group;
+    weft::event go;
+    weft::event never;
+    std::error_code joined;
+    (void)group.spawn([&] { go.wait(); });
+    auto owner = weft::spawn([&] { group.join(joined); });
+    weft::testing::all_blocked();
+    go.set();
+    while (group.size() != 0) weft::this_fiber::yield();
+    ASSERT_FALSE(owner.done());
+    (void)group.spawn([&] { never.wait(); });
+
+    owner.request_cancel();
+    owner.join();
+
+    EXPECT_EQ(joined, weft::errc::cancelled);
+    EXPECT_EQ(group.size(), 0u);
+  });
 }
 
 }  // namespace

@@ -21,6 +21,11 @@ inline driver* installed_driver(const void* kind) noexcept {
   return worker != nullptr && worker->installed_kind == kind ? worker->installed : nullptr;
 }
 
+// Calls `function(argument)` when the calling thread ends, after what is registered later; also
+// what is registered while that happens. Unlike a thread_local object, which is no more once
+// destroyed.
+void at_thread_exit(void (*function)(void*), void* argument);
+
 // Which worker of which runtime the caller is; runtimes are numbered from 1 in the order of their
 // creation. {0, 0} on a plain thread.
 struct worker_position {
