@@ -8,8 +8,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 #include "buffer_pool.hpp"
+#include "fd_table.hpp"
 #include "net_fixture.hpp"
 #include "poller.hpp"
 
@@ -326,6 +328,32 @@ TEST_F(Poller, runs_out_of_descriptors_with_an_error) {
     EXPECT_TRUE(nothing);
     EXPECT_EQ(of_borrowed_read, std::errc::too_many_files_open);
   });
+}
+
+// ---- the last user of a number -----------------------------------------------------------------
+
+// Returns whether an operation that is in a system call when its descriptor goes has to close it.
+bool last_user_closes(weft::net::detail::record_state if_used) {
+  namespace detail = weft::net::detail;
+  const unique_fd number{::dup(STDERR_FILENO)};
+  std::error_code ec;
+  detail::fd_record& record = *detail::open_record(number.get(), false, ec);
+  const auto generation = record.generation.load();
+  record.busy = detail::only(detail::direction::read);
+
+  EXPECT_FALSE(detail::retire_record(record, if_used));
+  const bool closes = detail::end_turn(record, detail::direction::read, generation);
+
+  EXPECT_EQ(record.state, detail::record_state::free);
+  return closes;
+}
+
+TEST_F(Poller, the_last_operation_on_a_closed_descriptor_closes_its_number) {
+  EXPECT_TRUE(last_user_closes(weft::net::detail::record_state::closing));
+}
+
+TEST_F(Poller, the_last_operation_on_a_released_descriptor_leaves_its_number_alone) {
+  EXPECT_FALSE(last_user_closes(weft::net::detail::record_state::released));
 }
 
 // ---- the pool of buffers ---------------------------------------------------------------------
