@@ -4,6 +4,7 @@
 // Under load an echo costs two system calls, recv and send, and a small share of an epoll_wait:
 // each socket is registered once, edge-triggered, for everything; one buffer serves all of them;
 // and a read that came back short is known to have emptied the socket where that is certain.
+// Connections are accepted until EAGAIN, as epoll(7) teaches.
 // --workers N runs N such loops; the first one accepts and hands the connections out in turn.
 #include <array>
 #include <atomic>

@@ -102,12 +102,7 @@ wait_node* wait_list::claim_some(std::size_t& count, wake_reason reason) noexcep
   return chain;
 }
 
-wait_node* wait_list::claim_all(wake_reason reason) noexcept {
-  std::size_t count = SIZE_MAX;
-  return claim_some(count, reason);
-}
-
-void resume_all(wait_node* claimed) noexcept {
+void resume_chain(wait_node* claimed) noexcept {
   while (claimed != nullptr) {
     // The task may wait again as soon as it runs on, so the link goes first.
     wait_node& each = *std::exchange(claimed, claimed->next);

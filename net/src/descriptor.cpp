@@ -4,6 +4,7 @@
 
 #include <weft/net/detail/descriptor.hpp>
 
+#include "descriptor_shortage.hpp"
 #include "fd_table.hpp"
 #include "poller.hpp"
 
@@ -59,7 +60,7 @@ int descriptor::release() noexcept {
 void close_number(int fd) noexcept {
   // Never repeated after EINTR: on Linux the number is free by then (man 2 close).
   ::close(fd);
-  short_of_descriptors().wake_all(weft::detail::wake_reason::ready);
+  shortage_of_descriptors.ease();
 }
 
 }  // namespace weft::net::detail

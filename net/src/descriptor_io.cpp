@@ -69,6 +69,7 @@ bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
 }
 
 bool io_turn::park_until_ready(std::error_code& ec) {
+  has_waited_ = true;
   if (!weft::detail::on_worker()) return block_until_ready(ec);
   poller* const worker = poller::of_this_worker(ec);
   if (worker == nullptr) return false;

@@ -63,6 +63,9 @@ public:
 
   const fd_record& record() const noexcept { return record_; }
 
+  // Whether an event was waited for, so that the next system call finds what it told of.
+  bool has_waited() const noexcept { return has_waited_; }
+
   // Waits until the operation may succeed; at once if it may already.
   // Errors: errc::cancelled, errc::closed; errno of epoll_ctl(2) and epoll_create1(2).
   bool await_ready(std::error_code& ec) {
@@ -136,6 +139,7 @@ private:
   std::uint32_t seen_ = 0;  // events so far
   const direction which_;
   bool granted_ = false;
+  bool has_waited_ = false;
   bool refused_ = false;  // cancelled before it tried, which has counted the call
 };
 

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <mutex>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <weft/net/listener.hpp>
 
 #include "descriptor_io.hpp"
+#include "descriptor_shortage.hpp"
 #include "native_socket.hpp"
 
 namespace weft::net {
@@ -59,7 +61,7 @@ public:
       weft::diagnose(describe_trouble(error));
     const auto deadline = weft::clock::now() + length_;
     length_ = std::min(2 * length_, 1'000ms);
-    const auto reason = weft::detail::wait(detail::short_of_descriptors(), deadline);
+    const auto reason = detail::shortage_of_descriptors.wait(deadline);
     ec.clear();
     if (reason != weft::detail::wake_reason::timed_out) ec = weft::detail::error_of(reason);
   }
@@ -73,6 +75,13 @@ bool will_pass(std::error_code ec) noexcept {
   const bool is_errno =
       ec.category() == std::system_category() || ec.category() == std::generic_category();
   return is_errno && (is_lost_connection(ec.value()) || is_shortage(ec.value()));
+}
+
+// Whether an accept(2) of `fd` would not say EAGAIN. It says that only after it has made a socket
+// and thrown it away, at nine times the price of this.
+bool has_connection(int fd) noexcept {
+  pollfd one{fd, POLLIN, 0};
+  return ::poll(&one, 1, 0) != 0;
 }
 
 // Whether the address is a file: neither without a name nor abstract, which begins with a NUL.
@@ -190,6 +199,10 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
       const std::ptrdiff_t fd = detail::retry_when_ready(
           turn,
           [&] {
+            if (!turn.has_waited() && !has_connection(turn.fd())) {
+              errno = EAGAIN;
+              return -1;
+            }
             if (size != nullptr) *size = capacity;
             return ::accept4(turn.fd(), address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
           },

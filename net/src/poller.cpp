@@ -191,11 +191,6 @@ void poller::poll(clock::time_point deadline) {
   }
 }
 
-weft::detail::wait_queue& short_of_descriptors() noexcept {
-  static constinit weft::detail::wait_queue queue;
-  return queue;
-}
-
 namespace {
 
 // Of a plain thread, from its first borrowed read on.

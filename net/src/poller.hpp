@@ -128,7 +128,4 @@ inline io_buffer* lend_buffer(std::error_code& ec) {
   return lent;
 }
 
-// Tasks that wait for a descriptor number to become free, in the whole process.
-weft::detail::wait_queue& short_of_descriptors() noexcept;
-
 }  // namespace weft::net::detail

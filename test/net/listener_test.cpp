@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net_fixture.hpp"
+#include "system_calls.hpp"
 
 namespace weft::test {
 namespace {
@@ -82,6 +83,34 @@ TEST_F(Listener, accepts_all_that_are_queued_after_one_event) {
     server.join();
 
     EXPECT_EQ(server.result(), 50u);
+  });
+}
+
+// An accept4(2) that says EAGAIN makes a socket first and throws it away.
+TEST_F(Listener, does_not_accept_what_is_not_there) {
+  run([] {
+    listener listening{endpoint::loopback_v4(0)};
+    const auto port = listening.local_endpoint().port();
+    const auto calls_before = system_calls().accept4_calls;
+    std::size_t accepted = 0;
+    auto server = spawn([&] {
+      for (; accepted < 6; ++accepted) listening.accept();
+    });
+    one_turn();
+    std::vector<unique_fd> clients;
+    const auto connect_more = [&](std::size_t count) {
+      const std::size_t goal = accepted + count;
+      for (std::size_t i = 0; i < count; ++i) clients.push_back(connect_tcp(port));
+      give_way_until([&] { return accepted == goal; });
+      one_turn();  // in which it looks for another
+    };
+    connect_more(3);  // with one event
+    connect_more(1);
+    EXPECT_EQ(system_calls().accept4_calls - calls_before, 4u);
+    connect_more(2);
+    server.join();
+
+    EXPECT_EQ(system_calls().accept4_calls - calls_before, 6u);
   });
 }
 

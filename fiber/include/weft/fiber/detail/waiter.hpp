@@ -116,8 +116,13 @@ public:
 
   // The same, returning the node in which the wait was published; it is gone once its task runs on.
   wait_node* claim_first_node(wake_reason reason) noexcept;
+
   // The same for all: a chain for resume_all().
-  wait_node* claim_all(wake_reason reason) noexcept;
+  wait_node* claim_all(wake_reason reason) noexcept {
+    std::size_t count = SIZE_MAX;
+    return head_ != nullptr ? claim_some(count, reason) : nullptr;
+  }
+
   // The same for the first `count`, from which it takes as many as it has claimed.
   wait_node* claim_some(std::size_t& count, wake_reason reason) noexcept;
 
@@ -130,8 +135,12 @@ inline void resume(waiter* claimed) noexcept {
   if (claimed != nullptr) claimed->resume(*claimed);
 }
 
+void resume_chain(wait_node* claimed) noexcept;
+
 // Resumes what claim_all() has returned.
-void resume_all(wait_node* claimed) noexcept;
+inline void resume_all(wait_node* claimed) noexcept {
+  if (claimed != nullptr) resume_chain(claimed);
+}
 
 // A list with a lock of its own.
 class wait_queue {
