@@ -1,12 +1,17 @@
 // Question: what does time cost: a timeout scope around a call, a fiber that sleeps?
-// Baseline: none; a steady_clock::now() is printed beside them, for each scope needs one.
+// Baseline: for a scope a steady_clock::now(), for each needs one. For sleepers the price of a tick:
+// what the kernel charges a process that does nothing but wait for the next one in epoll_wait(2).
+// All the timers of a tick share it, 100 of them with 10,000 sleepers of up to 200 ms, and only 20
+// with as many of up to a second.
 // Unit: ns per scope entered, armed and left while a million other timers are armed, median of the
-// repetitions; ns of CPU, user and system, per sleep that ends, of fibers that sleep for 1 to 1,000
-// ms each, again and again, for 3 s on one worker.
+// repetitions; ns of CPU, user and system, per tick, and per sleep that ends, of fibers that sleep
+// again and again for 1 ms up to the second argument, for 3 s on one worker.
 #include <chrono>
 #include <cstdint>
 #include <random>
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -49,6 +54,19 @@ std::chrono::nanoseconds cpu_time() {
   return of(used.ru_utime) + of(used.ru_stime);
 }
 
+void cpu_per_tick(benchmark::State& state) {
+  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+  epoll_event event{};
+  for (auto _ : state) {
+    constexpr int ticks = 2'000;
+    const auto before = cpu_time();
+    for (int i = 0; i < ticks; ++i) ::epoll_wait(epoll, &event, 1, 1);
+    const std::chrono::duration<double> used = cpu_time() - before;
+    state.SetIterationTime(used.count() / ticks);
+  }
+  ::close(epoll);
+}
+
 void cpu_per_sleep(benchmark::State& state) {
   weft::run([&] {
     std::uint64_t sleeps = 0;
@@ -57,8 +75,9 @@ void cpu_per_sleep(benchmark::State& state) {
     for (std::int64_t i = 0; i < state.range(0); ++i) {
       sleepers.push_back(weft::spawn([&, i] {
         std::minstd_rand random(static_cast<unsigned>(i));
+        const auto longest = static_cast<unsigned>(state.range(1));
         while (running) {
-          weft::this_fiber::sleep_for(std::chrono::milliseconds{1 + random() % 1'000});
+          weft::this_fiber::sleep_for(std::chrono::milliseconds{1 + random() % longest});
           ++sleeps;
         }
       }));
@@ -78,9 +97,14 @@ void cpu_per_sleep(benchmark::State& state) {
 
 BENCHMARK(clock_read)->Repetitions(5)->ReportAggregatesOnly(true);
 BENCHMARK(timeout_scope)->Repetitions(5)->ReportAggregatesOnly(true);
+BENCHMARK(cpu_per_tick)
+    ->Iterations(1)
+    ->Repetitions(3)
+    ->UseManualTime()
+    ->ReportAggregatesOnly(true);
 BENCHMARK(cpu_per_sleep)
-    ->Arg(10'000)
-    ->Arg(100'000)
+    ->ArgNames({"sleepers", "longest_ms"})
+    ->ArgsProduct({{10'000, 100'000}, {200, 1'000}})
     ->Iterations(1)
     ->Repetitions(3)
     ->UseManualTime()
