@@ -125,18 +125,6 @@ std::size_t datagram_socket::send(std::span<const std::byte> data, std::error_co
   return send_datagram(data, nullptr, ec);
 }
 
-endpoint datagram_socket::local_endpoint(std::error_code& ec) const {
-  return detail::local_endpoint(descriptor_, ec);
-}
-
-endpoint datagram_socket::remote_endpoint(std::error_code& ec) const {
-  return detail::remote_endpoint(descriptor_, ec);
-}
-
-void datagram_socket::set_option(int level, int name, int value, std::error_code& ec) noexcept {
-  detail::set_option(descriptor_, level, name, value, ec);
-}
-
 void datagram_socket::connect(const endpoint& remote) {
   std::error_code ec;
   connect(remote, ec);
@@ -169,37 +157,6 @@ std::size_t datagram_socket::send(std::span<const std::byte> data) {
   const std::size_t size = send(data, ec);
   throw_if(ec, "datagram_socket::send");
   return size;
-}
-
-endpoint datagram_socket::local_endpoint() const {
-  std::error_code ec;
-  const endpoint result = local_endpoint(ec);
-  throw_if(ec, "datagram_socket::local_endpoint");
-  return result;
-}
-
-endpoint datagram_socket::remote_endpoint() const {
-  std::error_code ec;
-  const endpoint result = remote_endpoint(ec);
-  throw_if(ec, "datagram_socket::remote_endpoint");
-  return result;
-}
-
-void datagram_socket::set_option(int level, int name, int value) {
-  std::error_code ec;
-  set_option(level, name, value, ec);
-  throw_if(ec, "datagram_socket::set_option");
-}
-
-int datagram_socket::get_option(int level, int name, std::error_code& ec) const noexcept {
-  return detail::get_option(descriptor_, level, name, ec);
-}
-
-int datagram_socket::get_option(int level, int name) const {
-  std::error_code ec;
-  const int value = get_option(level, name, ec);
-  throw_if(ec, "datagram_socket::get_option");
-  return value;
 }
 
 datagram_socket datagram_socket::adopt(int fd) {

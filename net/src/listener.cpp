@@ -163,7 +163,7 @@ listener::listener(const endpoint& local, const listen_options& options) {
 }
 
 listener::listener(listener&& other) noexcept
-    : descriptor_(std::move(other.descriptor_)), file_(std::exchange(other.file_, {})) {}
+    : basic_socket(std::move(other.descriptor_)), file_(std::exchange(other.file_, {})) {}
 
 listener& listener::operator=(listener&& other) noexcept {
   if (this != &other) {
@@ -243,38 +243,6 @@ socket listener::accept(endpoint& peer) {
   std::error_code ec;
   socket result = accept(peer, ec);
   throw_if(ec, "listener::accept");
-  return result;
-}
-
-void listener::set_option(int level, int name, int value, std::error_code& ec) noexcept {
-  detail::set_option(descriptor_, level, name, value, ec);
-}
-
-void listener::set_option(int level, int name, int value) {
-  std::error_code ec;
-  set_option(level, name, value, ec);
-  throw_if(ec, "listener::set_option");
-}
-
-int listener::get_option(int level, int name, std::error_code& ec) const noexcept {
-  return detail::get_option(descriptor_, level, name, ec);
-}
-
-int listener::get_option(int level, int name) const {
-  std::error_code ec;
-  const int value = get_option(level, name, ec);
-  throw_if(ec, "listener::get_option");
-  return value;
-}
-
-endpoint listener::local_endpoint(std::error_code& ec) const {
-  return detail::local_endpoint(descriptor_, ec);
-}
-
-endpoint listener::local_endpoint() const {
-  std::error_code ec;
-  const endpoint result = local_endpoint(ec);
-  throw_if(ec, "listener::local_endpoint");
   return result;
 }
 

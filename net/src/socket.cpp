@@ -93,49 +93,6 @@ void socket::shutdown(side which) {
   throw_if(ec, "socket::shutdown");
 }
 
-endpoint socket::local_endpoint(std::error_code& ec) const {
-  return detail::local_endpoint(descriptor_, ec);
-}
-
-endpoint socket::local_endpoint() const {
-  std::error_code ec;
-  const endpoint result = local_endpoint(ec);
-  throw_if(ec, "socket::local_endpoint");
-  return result;
-}
-
-endpoint socket::remote_endpoint(std::error_code& ec) const {
-  return detail::remote_endpoint(descriptor_, ec);
-}
-
-endpoint socket::remote_endpoint() const {
-  std::error_code ec;
-  const endpoint result = remote_endpoint(ec);
-  throw_if(ec, "socket::remote_endpoint");
-  return result;
-}
-
-void socket::set_option(int level, int name, int value, std::error_code& ec) noexcept {
-  detail::set_option(descriptor_, level, name, value, ec);
-}
-
-void socket::set_option(int level, int name, int value) {
-  std::error_code ec;
-  set_option(level, name, value, ec);
-  throw_if(ec, "socket::set_option");
-}
-
-int socket::get_option(int level, int name, std::error_code& ec) const noexcept {
-  return detail::get_option(descriptor_, level, name, ec);
-}
-
-int socket::get_option(int level, int name) const {
-  std::error_code ec;
-  const int value = get_option(level, name, ec);
-  throw_if(ec, "socket::get_option");
-  return value;
-}
-
 void socket::set_no_delay(bool on, std::error_code& ec) noexcept {
   set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, ec);
 }

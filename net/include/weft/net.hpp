@@ -2,6 +2,7 @@
 #pragma once
 
 #include <weft/fiber.hpp>                // IWYU pragma: export
+#include <weft/net/basic_socket.hpp>     // IWYU pragma: export
 #include <weft/net/borrowed_bytes.hpp>   // IWYU pragma: export
 #include <weft/net/datagram_socket.hpp>  // IWYU pragma: export
 #include <weft/net/endpoint.hpp>         // IWYU pragma: export

@@ -11,12 +11,12 @@
 #include <span>
 #include <system_error>
 
-#include <weft/net/detail/descriptor.hpp>
+#include <weft/net/basic_socket.hpp>
 #include <weft/net/endpoint.hpp>
 
 namespace weft::net {
 
-class datagram_socket {
+class datagram_socket : public basic_socket {
 public:
   /// A closed socket.
   datagram_socket() noexcept = default;
@@ -62,37 +62,19 @@ public:
   std::size_t send(std::span<const std::byte> data, std::error_code& ec);
   std::size_t send(std::span<const std::byte> data);
 
-  /// Errors: errc::closed; else errno of getsockname(2) and getpeername(2).
-  endpoint local_endpoint(std::error_code& ec) const;
-  endpoint local_endpoint() const;
-  endpoint remote_endpoint(std::error_code& ec) const;
-  endpoint remote_endpoint() const;
-
-  /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
-  void set_option(int level, int name, int value, std::error_code& ec) noexcept;
-  void set_option(int level, int name, int value);
-  /// Returns an option by its number, as getsockopt(2).
-  int get_option(int level, int name, std::error_code& ec) const noexcept;
-  int get_option(int level, int name) const;
+  using basic_socket::remote_endpoint;
 
   /// Closes the socket. Waits that are under way end with errc::closed. Never waits.
   void close() noexcept { descriptor_.close(); }
 
-  bool is_open() const noexcept { return descriptor_.is_open(); }
-
   /// Gives the descriptor away, in blocking mode; -1 if the socket is closed.
   int release() noexcept { return descriptor_.release(); }
 
-  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
-  int native_handle() const noexcept { return descriptor_.fd(); }
-
 private:
-  explicit datagram_socket(detail::descriptor opened) noexcept : descriptor_(std::move(opened)) {}
+  explicit datagram_socket(detail::descriptor opened) noexcept : basic_socket(std::move(opened)) {}
 
   std::size_t send_datagram(std::span<const std::byte> data, const endpoint* receiver,
                             std::error_code& ec);
-
-  detail::descriptor descriptor_;
 };
 
 }  // namespace weft::net

@@ -12,7 +12,7 @@
 #include <system_error>
 
 #include <weft/fiber/detail/spin_lock.hpp>
-#include <weft/net/detail/descriptor.hpp>
+#include <weft/net/basic_socket.hpp>
 #include <weft/net/endpoint.hpp>
 #include <weft/net/socket.hpp>
 
@@ -27,7 +27,7 @@ struct listen_options {
   bool v6_only = false;
 };
 
-class listener {
+class listener : public basic_socket {
 public:
   /// A closed listener.
   listener() noexcept = default;
@@ -59,24 +59,8 @@ public:
   socket accept(endpoint& peer);
   socket accept();
 
-  /// Errors: errc::closed; else errno of getsockname(2).
-  endpoint local_endpoint(std::error_code& ec) const;
-  endpoint local_endpoint() const;
-
-  /// Sets an option by its number, as setsockopt(2). Errors: errc::closed; errno of setsockopt(2).
-  void set_option(int level, int name, int value, std::error_code& ec) noexcept;
-  void set_option(int level, int name, int value);
-  /// Returns an option by its number, as getsockopt(2).
-  int get_option(int level, int name, std::error_code& ec) const noexcept;
-  int get_option(int level, int name) const;
-
   /// Stops listening; connections not yet accepted are reset. Never waits.
   void close() noexcept;
-
-  bool is_open() const noexcept { return descriptor_.is_open(); }
-
-  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
-  int native_handle() const noexcept { return descriptor_.fd(); }
 
 private:
   // The file of a UNIX socket, without a path if there is none.
@@ -91,7 +75,6 @@ private:
 
   socket accept_into(sockaddr* address, socklen_t* size, std::error_code& ec);
 
-  detail::descriptor descriptor_;
   weft::detail::spin_lock file_lock_;
   socket_file file_;  // to be removed by the first close(); guarded by `file_lock_`
 };

@@ -13,13 +13,13 @@
 #include <string_view>
 #include <system_error>
 
+#include <weft/net/basic_socket.hpp>
 #include <weft/net/borrowed_bytes.hpp>
-#include <weft/net/detail/descriptor.hpp>
 #include <weft/net/endpoint.hpp>
 
 namespace weft::net {
 
-class socket {
+class socket : public basic_socket {
 public:
   /// A closed socket.
   socket() noexcept = default;
@@ -107,31 +107,15 @@ public:
   /// Closes the socket. Waits that are under way end with errc::closed. Never waits.
   void close() noexcept { descriptor_.close(); }
 
-  bool is_open() const noexcept { return descriptor_.is_open(); }
-
   explicit operator bool() const noexcept { return is_open(); }
 
   /// Gives the descriptor away, in blocking mode; -1 if the socket is closed. Waits that are under
   /// way end with errc::closed.
   int release() noexcept { return descriptor_.release(); }
 
-  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
-  int native_handle() const noexcept { return descriptor_.fd(); }
+  using basic_socket::remote_endpoint;
 
-  /// Errors: errc::closed; else errno of getsockname(2) and getpeername(2).
-  endpoint local_endpoint(std::error_code& ec) const;
-  endpoint local_endpoint() const;
-  endpoint remote_endpoint(std::error_code& ec) const;
-  endpoint remote_endpoint() const;
-
-  // ---- options: errc::closed, or errno of setsockopt(2) and getsockopt(2) ----
-
-  /// Sets an option by its number, as setsockopt(2).
-  void set_option(int level, int name, int value, std::error_code& ec) noexcept;
-  void set_option(int level, int name, int value);
-  /// Returns an option by its number, as getsockopt(2).
-  int get_option(int level, int name, std::error_code& ec) const noexcept;
-  int get_option(int level, int name) const;
+  // ---- options: errc::closed, or errno of setsockopt(2) ----
 
   /// Sends small writes at once instead of gathering them (TCP_NODELAY).
   void set_no_delay(bool on, std::error_code& ec) noexcept;
@@ -152,9 +136,7 @@ public:
 private:
   friend class listener;
 
-  explicit socket(detail::descriptor connected) noexcept : descriptor_(std::move(connected)) {}
-
-  detail::descriptor descriptor_;
+  explicit socket(detail::descriptor connected) noexcept : basic_socket(std::move(connected)) {}
 };
 
 }  // namespace weft::net
