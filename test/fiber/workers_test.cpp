@@ -1,9 +1,8 @@
-// Several workers: where fibers run, what reaches them from other workers and from plain threads,
-// and how all of it ends.
+// Several workers: where fibers run, and what reaches them from other workers.
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -33,8 +32,6 @@ using weft::this_fiber::yield;
 constexpr unsigned four = 4;
 
 class Workers : public weft::test::runtime_test {};
-
-using WorkersDeath = Workers;
 
 std::thread::id this_thread() { return std::this_thread::get_id(); }
 
@@ -271,178 +268,6 @@ TEST_F(Workers, a_plain_thread_waits_with_a_deadline) {
   EXPECT_TRUE(queue.empty());
 }
 
-// ---- from plain threads ------------------------------------------------------------------------
-
-TEST_F(Workers, what_is_posted_runs_on_a_fiber_of_worker_0) {
-  runtime workers{{.workers = 2}};
-  std::atomic<bool> posted = false;
-  std::thread::id ran_on;
-  std::thread other;
-
-  workers.run([&] {
-    other = std::thread([&] {
-      workers.post([&] {
-        ran_on = this_thread();
-        yield();
-        posted = true;
-      });
-    });
-    while (!posted) sleep_for(100us);
-  });
-  other.join();
-
-  EXPECT_EQ(ran_on, this_thread());
-}
-
-TEST_F(Workers, what_is_posted_before_the_run_waits_for_it) {
-  runtime workers;
-  bool ran = false;
-  workers.post([&] { ran = true; });
-  auto future = workers.spawn([] { return 5; });
-  EXPECT_FALSE(ran);
-
-  workers.run([] { yield(); });
-
-  EXPECT_TRUE(ran);
-  EXPECT_EQ(future.get(), 5);
-}
-
-TEST_F(Workers, a_future_gives_a_plain_thread_what_came_of_a_fiber) {
-  runtime workers;
-  std::thread other;
-
-  workers.run([&] {
-    std::atomic<bool> done = false;
-    other = std::thread([&] {
-      EXPECT_EQ(workers.spawn([] { return std::string("value"); }).get(), "value");
-      EXPECT_THROW(workers.spawn([] { throw std::out_of_range("error"); }).get(),
-                   std::out_of_range);
-      done = true;
-    });
-    while (!done) sleep_for(100us);
-  });
-  other.join();
-}
-
-TEST_F(Workers, a_runtime_that_has_ended_refuses_what_is_posted) {
-  runtime workers;
-  workers.run([] {});
-
-  try {
-    workers.post([] {});
-    FAIL() << "it was accepted";
-  } catch (const std::system_error& error) {
-    EXPECT_EQ(error.code(), weft::errc::closed);
-  }
-}
-
-TEST_F(Workers, a_future_of_a_run_that_never_came_says_cancelled) {
-  std::future<int> future;
-  {
-    runtime workers;
-    future = workers.spawn([] { return 1; });
-  }
-
-  try {
-    future.get();
-    FAIL() << "nothing was thrown";
-  } catch (const std::system_error& error) {
-    EXPECT_EQ(error.code(), weft::errc::cancelled);
-  }
-}
-
-TEST_F(Workers, many_threads_post_at_once_and_nothing_is_lost) {
-  runtime workers{{.workers = 2}};
-  constexpr int threads = 4;
-  constexpr int posts = 2'000;
-  std::atomic<int> ran = 0;
-  std::vector<std::thread> others;
-
-  workers.run([&] {
-    for (int t = 0; t < threads; ++t) {
-      others.emplace_back([&] {
-        for (int i = 0; i < posts; ++i) workers.post([&] { ++ran; });
-      });
-    }
-    while (ran != threads * posts) sleep_for(100us);
-  });
-  for (auto& each : others) each.join();
-}
-
-// ---- the end -----------------------------------------------------------------------------------
-
-// Without the check of run() that main leaves no fibers.
-template <class Function>
-void run_to_the_end(Function&& main_function, unsigned workers) {
-  runtime instance{{.workers = workers}};
-  instance.run(std::forward<Function>(main_function));
-}
-
-TEST_F(Workers, the_end_of_main_cancels_the_fibers_of_all_workers) {
-  std::atomic<int> unwound = 0;
-
-  run_to_the_end(
-      [&] {
-        std::atomic<int> started = 0;
-        for (unsigned i = 0; i < four; ++i) {
-          spawn_on(i, [&] {
-            ++started;
-            std::error_code ec;
-            sleep_for(24h, ec);
-            ++unwound;
-          }).detach();
-        }
-        while (started != 4) yield();
-      },
-      four);
-
-  EXPECT_EQ(unwound, 4);
-}
-
-TEST_F(Workers, fibers_of_an_ending_runtime_still_hear_from_other_workers) {
-  bool heard = false;
-  run_to_the_end(
-      [&] {
-        std::atomic<int> started = 0;
-        static wait_queue queue;
-        spawn_on(1, [&] {
-          ++started;
-          heard = weft::detail::wait(queue, weft::detail::no_deadline,
-                                     weft::detail::cancellation::ignored) == wake_reason::ready;
-        }).detach();
-        spawn_on(2, [&] {
-          ++started;
-          std::error_code ec;
-          sleep_for(24h, ec);
-          while (!queue.wake_one(wake_reason::ready)) yield();
-        }).detach();
-        while (started != 2) yield();
-      },
-      3);
-  EXPECT_TRUE(heard);
-}
-
-TEST_F(Workers, a_spawn_on_another_worker_is_refused_once_main_has_returned) {
-  std::error_code seen;
-  run_to_the_end(
-      [&] {
-        std::atomic<bool> started = false;
-        spawn_on(1, [&] {
-          started = true;
-          std::error_code ec;
-          sleep_for(24h, ec);
-          while (!seen) {
-            auto late = spawn_on(
-                0, {}, [] {}, seen);
-            yield();
-          }
-        }).detach();
-        while (!started) yield();
-      },
-      2);
-  EXPECT_EQ(seen, weft::errc::closed);
-}
-
 TEST_F(Workers, two_runtimes_of_several_workers_live_side_by_side) {
   const auto count = [this] {
     std::atomic<int> done = 0;
@@ -478,24 +303,6 @@ TEST_F(Workers, a_runtime_runs_again_with_new_threads) {
     });
     EXPECT_EQ(sum, 3);
   }
-}
-
-TEST_F(WorkersDeath, a_stubborn_fiber_on_any_worker_ends_the_process_with_its_name) {
-  EXPECT_EXIT(
-      {
-        enter_death_test();
-        weft::run(
-            [] {
-              std::atomic<bool> started = false;
-              spawn_on(1, {.name = "mule"}, [&] {
-                started = true;
-                for (;;) yield();
-              }).detach();
-              while (!started) yield();
-            },
-            {.workers = 2});
-      },
-      testing::KilledBySignal(SIGABRT), "mule");
 }
 
 }  // namespace

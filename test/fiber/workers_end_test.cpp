@@ -1,0 +1,121 @@
+// The end of a runtime of several workers, and of the fibers that are left on them.
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include <weft/fiber.hpp>
+#include <weft/fiber/detail/wait.hpp>
+
+#include "support/runtime_fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using weft::runtime;
+using weft::spawn_on;
+using weft::detail::wait_queue;
+using weft::detail::wake_reason;
+using weft::this_fiber::sleep_for;
+using weft::this_fiber::yield;
+
+constexpr unsigned four = 4;
+
+class WorkersEnd : public weft::test::runtime_test {};
+
+using WorkersDeath = WorkersEnd;
+
+// Without the check of run() that main leaves no fibers.
+template <class Function>
+void run_to_the_end(Function&& main_function, unsigned workers) {
+  runtime instance{{.workers = workers}};
+  instance.run(std::forward<Function>(main_function));
+}
+
+TEST_F(WorkersEnd, the_end_of_main_cancels_the_fibers_of_all_workers) {
+  std::atomic<int> unwound = 0;
+
+  run_to_the_end(
+      [&] {
+        std::atomic<int> started = 0;
+        for (unsigned i = 0; i < four; ++i) {
+          spawn_on(i, [&] {
+            ++started;
+            std::error_code ec;
+            sleep_for(24h, ec);
+            ++unwound;
+          }).detach();
+        }
+        while (started != 4) yield();
+      },
+      four);
+
+  EXPECT_EQ(unwound, 4);
+}
+
+TEST_F(WorkersEnd, fibers_of_an_ending_runtime_still_hear_from_other_workers) {
+  bool heard = false;
+  run_to_the_end(
+      [&] {
+        std::atomic<int> started = 0;
+        static wait_queue queue;
+        spawn_on(1, [&] {
+          ++started;
+          heard = weft::detail::wait(queue, weft::detail::no_deadline,
+                                     weft::detail::cancellation::ignored) == wake_reason::ready;
+        }).detach();
+        spawn_on(2, [&] {
+          ++started;
+          std::error_code ec;
+          sleep_for(24h, ec);
+          while (!queue.wake_one(wake_reason::ready)) yield();
+        }).detach();
+        while (started != 2) yield();
+      },
+      3);
+  EXPECT_TRUE(heard);
+}
+
+TEST_F(WorkersEnd, a_spawn_on_another_worker_is_refused_once_main_has_returned) {
+  std::error_code seen;
+  run_to_the_end(
+      [&] {
+        std::atomic<bool> started = false;
+        spawn_on(1, [&] {
+          started = true;
+          std::error_code ec;
+          sleep_for(24h, ec);
+          while (!seen) {
+            auto late = spawn_on(
+                0, {}, [] {}, seen);
+            yield();
+          }
+        }).detach();
+        while (!started) yield();
+      },
+      2);
+  EXPECT_EQ(seen, weft::errc::closed);
+}
+
+TEST_F(WorkersDeath, a_stubborn_fiber_on_any_worker_ends_the_process_with_its_name) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run(
+            [] {
+              std::atomic<bool> started = false;
+              spawn_on(1, {.name = "mule"}, [&] {
+                started = true;
+                for (;;) yield();
+              }).detach();
+              while (!started) yield();
+            },
+            {.workers = 2});
+      },
+      testing::KilledBySignal(SIGABRT), "mule");
+}
+
+}  // namespace

@@ -1,0 +1,122 @@
+// What plain threads hand to the workers of a runtime, and what comes back of it.
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <weft/fiber.hpp>
+
+#include "support/runtime_fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using weft::runtime;
+using weft::this_fiber::sleep_for;
+using weft::this_fiber::yield;
+
+class WorkersPost : public weft::test::runtime_test {};
+
+TEST_F(WorkersPost, what_is_posted_runs_on_a_fiber_of_worker_0) {
+  runtime workers{{.workers = 2}};
+  std::atomic<bool> posted = false;
+  std::thread::id ran_on;
+  std::thread other;
+
+  workers.run([&] {
+    other = std::thread([&] {
+      workers.post([&] {
+        ran_on = std::this_thread::get_id();
+        yield();
+        posted = true;
+      });
+    });
+    while (!posted) sleep_for(100us);
+  });
+  other.join();
+
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+TEST_F(WorkersPost, what_is_posted_before_the_run_waits_for_it) {
+  runtime workers;
+  bool ran = false;
+  workers.post([&] { ran = true; });
+  auto future = workers.spawn([] { return 5; });
+  EXPECT_FALSE(ran);
+
+  workers.run([] { yield(); });
+
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(future.get(), 5);
+}
+
+TEST_F(WorkersPost, a_future_gives_a_plain_thread_what_came_of_a_fiber) {
+  runtime workers;
+  std::thread other;
+
+  workers.run([&] {
+    std::atomic<bool> done = false;
+    other = std::thread([&] {
+      EXPECT_EQ(workers.spawn([] { return std::string("value"); }).get(), "value");
+      EXPECT_THROW(workers.spawn([] { throw std::out_of_range("error"); }).get(),
+                   std::out_of_range);
+      done = true;
+    });
+    while (!done) sleep_for(100us);
+  });
+  other.join();
+}
+
+TEST_F(WorkersPost, a_runtime_that_has_ended_refuses_what_is_posted) {
+  runtime workers;
+  workers.run([] {});
+
+  try {
+    workers.post([] {});
+    FAIL() << "it was accepted";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), weft::errc::closed);
+  }
+}
+
+TEST_F(WorkersPost, a_future_of_a_run_that_never_came_says_cancelled) {
+  std::future<int> future;
+  {
+    runtime workers;
+    future = workers.spawn([] { return 1; });
+  }
+
+  try {
+    future.get();
+    FAIL() << "nothing was thrown";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), weft::errc::cancelled);
+  }
+}
+
+TEST_F(WorkersPost, many_threads_post_at_once_and_nothing_is_lost) {
+  runtime workers{{.workers = 2}};
+  constexpr int threads = 4;
+  constexpr int posts = 2'000;
+  std::atomic<int> ran = 0;
+  std::vector<std::thread> others;
+
+  workers.run([&] {
+    for (int t = 0; t < threads; ++t) {
+      others.emplace_back([&] {
+        for (int i = 0; i < posts; ++i) workers.post([&] { ++ran; });
+      });
+    }
+    while (ran != threads * posts) sleep_for(100us);
+  });
+  for (auto& each : others) each.join();
+}
+
+}  // namespace
