@@ -13,7 +13,8 @@
 #include <weft/fiber/cancel_scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
-#include "support/runtime_fixture.hpp"
+#include "on_both.hpp"
+#include "sleepers.hpp"
 
 namespace {
 
@@ -26,31 +27,17 @@ using weft::shield;
 using weft::spawn;
 using weft::timeout;
 using weft::with_timeout;
+using weft::test::long_sleep;
 using weft::this_fiber::sleep_for;
 using weft::this_fiber::yield;
 
-class CancelScope : public weft::test::runtime_test {
-protected:
-  // Calls `test` on a fiber and on a plain thread: the rules are the same.
-  template <class Test>
-  void on_both(Test&& test) {
-    run(test);
-    std::thread other{test};
-    other.join();
-  }
-};
+class CancelScope : public weft::test::on_both_test {};
 
 using Timeout = CancelScope;
 using Shield = CancelScope;
 using WithTimeout = CancelScope;
 using MoveOnAfter = CancelScope;
 using CancelScopeDeath = CancelScope;
-
-std::error_code long_sleep() {
-  std::error_code ec;
-  sleep_for(24h, ec);
-  return ec;
-}
 
 // ---- cancelling --------------------------------------------------------------------------------
 

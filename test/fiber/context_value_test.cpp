@@ -12,9 +12,10 @@
 
 #include <weft/fiber.hpp>
 
+#include "copied_functions.hpp"
+#include "on_both.hpp"
 #include "players.hpp"
 #include "scheduler.hpp"
-#include "support/runtime_fixture.hpp"
 
 namespace {
 
@@ -25,16 +26,7 @@ using weft::spawn;
 using weft::spawn_on;
 using weft::this_fiber::yield;
 
-class ContextValue : public weft::test::runtime_test {
-protected:
-  // Calls `test` on a fiber and on a plain thread: the rules are the same.
-  template <class Test>
-  void on_both(Test&& test) {
-    run(test);
-    std::thread other{test};
-    other.join();
-  }
-};
+class ContextValue : public weft::test::on_both_test {};
 
 using ContextValueDeath = ContextValue;
 
@@ -309,15 +301,7 @@ TEST_F(ContextValue, a_fiber_that_never_starts_gives_its_values_up) {
     auto cancelled = spawn([] {});
     cancelled.request_cancel();
     cancelled.join();
-    struct throws_when_copied {
-      throws_when_copied() = default;
-
-      throws_when_copied(const throws_when_copied&) { throw std::runtime_error("copied"); }
-
-      void operator()() const {}
-    };
-
-    const throws_when_copied function;
+    const weft::test::throws_when_copied function;
     EXPECT_THROW(static_cast<void>(spawn(function)), std::runtime_error);
   });
 

@@ -15,10 +15,10 @@
 
 #include <weft/fiber.hpp>
 
+#include "on_both.hpp"
 #include "on_destruction.hpp"
 #include "players.hpp"
 #include "scheduler.hpp"
-#include "support/runtime_fixture.hpp"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -35,16 +35,7 @@ using weft::test::on_destruction;
 using weft::this_fiber::sleep_for;
 using weft::this_fiber::yield;
 
-class FiberLocalEnd : public weft::test::runtime_test {
-protected:
-  // Calls `body` on a fiber and on a plain thread, waiting for the end of each.
-  template <class Body>
-  void on_both(Body&& body) {
-    run([&] { spawn(body).join(); });
-    std::thread other{body};
-    other.join();
-  }
-};
+class FiberLocalEnd : public weft::test::on_both_test {};
 
 // ---- the end -----------------------------------------------------------------------------------
 

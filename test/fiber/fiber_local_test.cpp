@@ -5,17 +5,16 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include <gtest/gtest.h>
 
 #include <weft/fiber.hpp>
 
+#include "on_both.hpp"
 #include "on_destruction.hpp"
 #include "players.hpp"
 #include "scheduler.hpp"
-#include "support/runtime_fixture.hpp"
 
 namespace {
 
@@ -27,16 +26,7 @@ using weft::test::on_destruction;
 using weft::this_fiber::sleep_for;
 using weft::this_fiber::yield;
 
-class FiberLocal : public weft::test::runtime_test {
-protected:
-  // Calls `body` on a fiber and on a plain thread, waiting for the end of each.
-  template <class Body>
-  void on_both(Body&& body) {
-    run([&] { spawn(body).join(); });
-    std::thread other{body};
-    other.join();
-  }
-};
+class FiberLocal : public weft::test::on_both_test {};
 
 // ---- one value a fiber -------------------------------------------------------------------------
 

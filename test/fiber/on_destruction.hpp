@@ -4,6 +4,8 @@
 #include <functional>
 #include <utility>
 
+#include <weft/fiber.hpp>
+
 namespace weft::test {
 
 /// Calls a function when it is destroyed.
@@ -25,5 +27,10 @@ public:
 private:
   std::function<void()> what_;
 };
+
+/// Notes on which fiber it is destroyed.
+inline on_destruction note_of_end(fiber_id& where) {
+  return on_destruction{[&where] { where = this_fiber::get_id(); }};
+}
 
 }  // namespace weft::test

@@ -1,4 +1,4 @@
-// What the tests of task groups share: fibers that only a cancellation ends.
+// Sleeps that only a cancellation ends, and fibers of task groups that do nothing else.
 #pragma once
 
 #include <atomic>

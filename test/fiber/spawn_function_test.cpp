@@ -12,6 +12,7 @@
 
 #include <weft/fiber.hpp>
 
+#include "copied_functions.hpp"
 #include "on_destruction.hpp"
 #include "scheduler.hpp"
 #include "support/runtime_fixture.hpp"
@@ -19,12 +20,8 @@
 namespace {
 
 using weft::spawn;
-using weft::test::on_destruction;
-
-// Notes on which fiber it was destroyed.
-on_destruction note_of_end(weft::fiber_id& where) {
-  return on_destruction{[&] { where = weft::this_fiber::get_id(); }};
-}
+using weft::test::note_of_end;
+using weft::test::throws_when_copied;
 
 class SpawnFunction : public weft::test::runtime_test {};
 
@@ -135,21 +132,6 @@ TEST_F(SpawnFunction, what_a_function_has_captured_may_wait_when_it_is_destroyed
     EXPECT_TRUE(waited);
   });
 }
-
-// A function of any size whose copy throws.
-template <std::size_t Size>
-struct throws_when_copied {
-  throws_when_copied() = default;
-
-  throws_when_copied(const throws_when_copied&) { throw std::runtime_error("copied"); }
-
-  throws_when_copied& operator=(const throws_when_copied&) = delete;
-  ~throws_when_copied() = default;
-
-  void operator()() const {}
-
-  std::array<char, Size> ballast{};
-};
 
 TEST_F(SpawnFunction, an_exception_in_copying_the_function_reaches_the_spawner_and_leaks_nothing) {
   run([] {

@@ -18,12 +18,7 @@
 namespace {
 
 using weft::spawn;
-using weft::test::on_destruction;
-
-// Notes on which fiber it was destroyed.
-on_destruction note_of_end(weft::fiber_id& where) {
-  return on_destruction{[&] { where = weft::this_fiber::get_id(); }};
-}
+using weft::test::note_of_end;
 
 class SpawnResult : public weft::test::runtime_test {};
 

@@ -191,6 +191,20 @@ TEST_F(TaskGroupCancel, an_error_seen_by_its_child_is_not_reported) {
 
 // ---- cancelling --------------------------------------------------------------------------------
 
+// Runs `owner` on a fiber that is cancelled while its `child` sleeps. Returns how that has ended.
+template <class Owner>
+fiber_state state_once_cancelled(const sleepers& child, Owner&& owner) {
+  auto running = spawn(owner);
+  for (int i = 0; i < 5; ++i) yield();
+  EXPECT_EQ(child.started(), 1);
+  EXPECT_FALSE(running.done());
+
+  running.request_cancel();
+  running.join();
+
+  return running.state();
+}
+
 TEST_F(TaskGroupCancel, request_cancel_reaches_all_workers_and_comes_from_any_task) {
   for (const auto where : weft::test::places) {
     run(
@@ -258,18 +272,13 @@ TEST_F(TaskGroupCancel, a_cancelled_caller_of_join_cancels_waits_and_then_says_s
 TEST_F(TaskGroupCancel, the_throwing_join_says_it_too_and_the_caller_counts_as_cancelled) {
   run([] {
     sleepers one;
-    auto owner = spawn([&] {
+    const auto state = state_once_cancelled(one, [&] {
       task_group group;
       one.spawn_into(group);
       group.join();
     });
-    for (int i = 0; i < 5; ++i) yield();
-    ASSERT_EQ(one.started(), 1);
 
-    owner.request_cancel();
-    owner.join();
-
-    EXPECT_EQ(owner.state(), fiber_state::cancelled);
+    EXPECT_EQ(state, fiber_state::cancelled);
     EXPECT_EQ(one.ended(), 1);
   });
 }
@@ -334,16 +343,11 @@ TEST_F(TaskGroupCancel, the_cancellation_of_the_caller_comes_before_a_failure_wh
 TEST_F(TaskGroupCancel, the_destructor_in_a_cancelled_caller_cancels_and_waits) {
   run([] {
     sleepers one;
-    auto owner = spawn([&] {
+    state_once_cancelled(one, [&] {
       task_group group;
       one.spawn_into(group);
       EXPECT_EQ(long_sleep(), errc::cancelled);
     });
-    for (int i = 0; i < 5; ++i) yield();
-    ASSERT_EQ(one.started(), 1);
-
-    owner.request_cancel();
-    owner.join();
 
     EXPECT_EQ(one.ended(), 1);
   });
@@ -352,19 +356,13 @@ TEST_F(TaskGroupCancel, the_destructor_in_a_cancelled_caller_cancels_and_waits) 
 TEST_F(TaskGroupCancel, a_caller_cancelled_while_the_destructor_waits_cancels_too) {
   run([] {
     sleepers one;
-    auto owner = spawn([&] {
+    const auto state = state_once_cancelled(one, [&] {
       task_group group;
       one.spawn_into(group);
     });
-    for (int i = 0; i < 5; ++i) yield();
-    ASSERT_EQ(one.started(), 1);
-    EXPECT_FALSE(owner.done());
-
-    owner.request_cancel();
-    owner.join();
 
     EXPECT_EQ(one.ended(), 1);
-    EXPECT_EQ(owner.state(), fiber_state::completed);
+    EXPECT_EQ(state, fiber_state::completed);
   });
 }
 

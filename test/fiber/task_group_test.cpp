@@ -13,6 +13,7 @@
 
 #include <weft/fiber.hpp>
 
+#include "copied_functions.hpp"
 #include "players.hpp"
 #include "sleepers.hpp"
 #include "support/runtime_fixture.hpp"
@@ -25,7 +26,9 @@ using weft::fiber_state;
 using weft::spawn;
 using weft::task_group;
 using weft::test::long_sleep;
+using weft::test::throws_when_copied;
 using weft::test::wait_until;
+using weft::test::yields_when_copied;
 using weft::this_fiber::sleep_for;
 using weft::this_fiber::yield;
 
@@ -35,18 +38,23 @@ using TaskGroupDeath = TaskGroup;
 
 // ---- waiting -----------------------------------------------------------------------------------
 
+// Each on one of three workers, and each takes longer to end than the one before.
+void spawn_thirty(task_group& group, std::atomic<int>& ended) {
+  for (unsigned i = 0; i < 30; ++i) {
+    group.spawn_on(i % 3, [&ended, i] {
+      for (unsigned turn = 0; turn < i; ++turn) sleep_for(10us);
+      ++ended;
+    });
+  }
+}
+
 TEST_F(TaskGroup, leaving_it_waits_for_all_and_cancels_none) {
   run(
       [] {
         std::atomic<int> ended = 0;
         {
           task_group group;
-          for (unsigned i = 0; i < 30; ++i) {
-            group.spawn_on(i % 3, [&, i] {
-              for (unsigned turn = 0; turn < i; ++turn) sleep_for(10us);
-              ++ended;
-            });
-          }
+          spawn_thirty(group, ended);
         }
         EXPECT_EQ(ended, 30);
       },
@@ -58,12 +66,7 @@ TEST_F(TaskGroup, join_waits_for_all_on_all_workers) {
       [] {
         std::atomic<int> ended = 0;
         task_group group;
-        for (unsigned i = 0; i < 30; ++i) {
-          group.spawn_on(i % 3, [&, i] {
-            for (unsigned turn = 0; turn < i; ++turn) sleep_for(10us);
-            ++ended;
-          });
-        }
+        spawn_thirty(group, ended);
 
         group.join();
 
@@ -252,14 +255,6 @@ TEST_F(TaskGroup, a_spawn_that_fails_is_an_error_in_both_conventions_and_leaves_
   });
 }
 
-struct throws_when_copied {
-  throws_when_copied() = default;
-
-  throws_when_copied(const throws_when_copied&) { throw std::runtime_error("copied"); }
-
-  void operator()() const {}
-};
-
 TEST_F(TaskGroup, a_function_that_cannot_be_copied_leaves_nothing_in_it) {
   run(
       [] {
@@ -273,17 +268,6 @@ TEST_F(TaskGroup, a_function_that_cannot_be_copied_leaves_nothing_in_it) {
       },
       {.workers = 2});
 }
-
-// A function whose copy gives way, in which time somebody may look at the group.
-struct yields_when_copied {
-  explicit yields_when_copied(bool& has_run) : ran(has_run) {}
-
-  yields_when_copied(const yields_when_copied& other) : ran(other.ran) { yield(); }
-
-  void operator()() const { ran = true; }
-
-  bool& ran;
-};
 
 TEST_F(TaskGroup, a_fiber_that_is_being_spawned_is_waited_for) {
   run([] {

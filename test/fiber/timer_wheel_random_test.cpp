@@ -3,8 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
 #include <map>
 #include <random>
 #include <utility>
@@ -12,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/seed.hpp"
 #include "timer_wheel.hpp"
 
 namespace {
@@ -20,18 +19,11 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using weft::detail::timer_node;
 using weft::detail::timer_wheel;
+using weft::test::fresh_seed;
 using clock_type = timer_wheel::clock;
 using time_point = clock_type::time_point;
 
 constexpr std::size_t levels = 8;
-
-/// Returns and prints a seed, each time another; WEFT_TEST_SEED repeats a run that failed.
-std::uint64_t fresh_seed() {
-  const char* const wanted = std::getenv("WEFT_TEST_SEED");
-  const std::uint64_t seed = wanted ? std::strtoull(wanted, nullptr, 10) : std::random_device{}();
-  std::cout << "seed " << seed << " (WEFT_TEST_SEED)\n";
-  return seed;
-}
 
 // A wheel beside a std::multimap that says what it has to do.
 class random_schedule {

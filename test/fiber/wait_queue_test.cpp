@@ -1,7 +1,7 @@
 // Waiters, the queues they stand in, ready queues and groups: who is woken, in which order, and
 // that every wait ends for one reason.
 #include <chrono>
-#include <string>
+#include <stdexcept>
 #include <system_error>
 #include <vector>
 
@@ -12,6 +12,7 @@
 #include <weft/fiber/detail/wait.hpp>
 
 #include "control_block.hpp"
+#include "copied_functions.hpp"
 #include "ready_queue.hpp"
 #include "support/runtime_fixture.hpp"
 
@@ -358,19 +359,11 @@ TEST_F(FiberGroup, a_wait_for_it_may_end_before_its_fibers) {
   });
 }
 
-struct throws_when_copied {
-  throws_when_copied() = default;
-
-  throws_when_copied(const throws_when_copied&) { throw std::runtime_error("copied"); }
-
-  void operator()() const {}
-};
-
 TEST_F(FiberGroup, a_spawn_that_fails_leaves_nothing_in_it) {
   run([] {
     fiber_group group;
     std::error_code ec;
-    const throws_when_copied function;
+    const weft::test::throws_when_copied function;
 
     EXPECT_THROW(group.spawn({}, function, ec), std::runtime_error);
     group.spawn(
@@ -381,23 +374,12 @@ TEST_F(FiberGroup, a_spawn_that_fails_leaves_nothing_in_it) {
   });
 }
 
-// A function whose copy gives way, in which time somebody may cancel the group.
-struct yields_when_copied {
-  explicit yields_when_copied(bool& has_run) : ran(has_run) {}
-
-  yields_when_copied(const yields_when_copied& other) : ran(other.ran) { yield(); }
-
-  void operator()() const { ran = true; }
-
-  bool& ran;
-};
-
 TEST_F(FiberGroup, a_fiber_that_is_cancelled_while_it_is_being_spawned_never_runs) {
   run([] {
     fiber_group group;
     bool ran = false;
     auto canceller = spawn([&] { group.cancel_all(); });
-    const yields_when_copied function{ran};
+    const weft::test::yields_when_copied function{ran};
     std::error_code ec;
 
     group.spawn({}, function, ec);

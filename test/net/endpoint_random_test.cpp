@@ -4,10 +4,8 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <iostream>
 #include <random>
 #include <string>
 #include <string_view>
@@ -20,6 +18,7 @@
 #include <weft/net/endpoint.hpp>
 
 #include "endpoints.hpp"
+#include "support/seed.hpp"
 
 namespace {
 
@@ -29,7 +28,6 @@ using weft::test::unix_native;
 using weft::test::what_is_wrong;
 using namespace std::string_view_literals;
 
-// Random input, each time another; WEFT_TEST_SEED repeats a run that failed.
 class EndpointRandom : public testing::Test {
 protected:
   std::uint64_t pick(std::uint64_t bound) {
@@ -75,14 +73,7 @@ protected:
     }
   }
 
-  static std::uint64_t seed() {
-    const char* const wanted = std::getenv("WEFT_TEST_SEED");
-    const std::uint64_t seed = wanted ? std::strtoull(wanted, nullptr, 10) : std::random_device{}();
-    std::cout << "seed " << seed << " (WEFT_TEST_SEED)\n";
-    return seed;
-  }
-
-  std::mt19937_64 random{seed()};
+  std::mt19937_64 random{weft::test::fresh_seed()};
 };
 
 TEST_F(EndpointRandom, every_endpoint_is_read_back_from_what_it_prints) {
