@@ -63,32 +63,26 @@ TYPED_TEST(Timers, a_deadline_ends_a_sleep) {
   });
 }
 
+// Sleeps for an hour within two deadlines, one in the other.
+void expect_nearer_ends_a_sleep(weft::clock::duration outer_limit,
+                                weft::clock::duration inner_limit) {
+  std::error_code ec;
+  const weft::timeout outer{outer_limit};
+  const weft::timeout inner{inner_limit};
+
+  sleep_for(1h, ec);
+
+  EXPECT_EQ(ec, weft::errc::timed_out);
+  EXPECT_EQ(outer.expired(), outer_limit < inner_limit);
+  EXPECT_EQ(inner.expired(), inner_limit < outer_limit);
+}
+
 TYPED_TEST(Timers, the_nearest_of_nested_deadlines_ends_a_sleep) {
-  this->run([] {
-    std::error_code ec;
-    const weft::timeout outer{1h};
-    const weft::timeout inner{2ms};
-
-    sleep_for(1h, ec);
-
-    EXPECT_EQ(ec, weft::errc::timed_out);
-    EXPECT_TRUE(inner.expired());
-    EXPECT_FALSE(outer.expired());
-  });
+  this->run([] { expect_nearer_ends_a_sleep(1h, 2ms); });
 }
 
 TYPED_TEST(Timers, an_outer_deadline_ends_a_sleep_within_a_later_one) {
-  this->run([] {
-    std::error_code ec;
-    const weft::timeout outer{2ms};
-    const weft::timeout inner{1h};
-
-    sleep_for(1h, ec);
-
-    EXPECT_EQ(ec, weft::errc::timed_out);
-    EXPECT_TRUE(outer.expired());
-    EXPECT_FALSE(inner.expired());
-  });
+  this->run([] { expect_nearer_ends_a_sleep(2ms, 1h); });
 }
 
 TYPED_TEST(Timers, a_deadline_that_is_moved_away_ends_nothing) {

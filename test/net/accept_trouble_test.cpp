@@ -15,28 +15,7 @@ using net::endpoint;
 using net::listener;
 using net::socket;
 
-class AcceptTrouble : public runtime_test {
-protected:
-  void SetUp() override {
-    runtime_test::SetUp();
-    system_calls() = {};
-  }
-
-  void TearDown() override {
-    system_calls() = {};
-    runtime_test::TearDown();
-  }
-
-  // Expects that one line has been written since the last look, and that it says all of `words`.
-  void expect_one_line(std::initializer_list<std::string_view> words) {
-    const auto lines = take_diagnostics();
-    ASSERT_EQ(lines.size(), 1u) << ::testing::PrintToString(lines);
-    for (const auto word : words) {
-      EXPECT_NE(lines[0].find(word), std::string::npos) << lines[0] << " lacks " << word;
-    }
-    EXPECT_EQ(lines[0].find('\n'), std::string::npos);
-  }
-};
+class AcceptTrouble : public watched_calls_test {};
 
 // A worker whose poller has the descriptors that it needs, and some connections in the queue of a
 // listener.
@@ -88,7 +67,8 @@ TEST_F(AcceptTrouble, without_descriptors_is_told_in_one_line_that_names_the_lim
     auto server = spawn_server(queue.listening, 10);
     give_way_until([] { return system_calls().accept4_calls >= 3; });  // on the timer alone
     EXPECT_FALSE(server.done());
-    expect_one_line({"accept", "Too many open files", std::to_string(now.rlim_cur), "ulimit -n"});
+    expect_one_line(take_diagnostics(),
+                    {"accept", "Too many open files", std::to_string(now.rlim_cur), "ulimit -n"});
     allow_descriptors();
     server.join();
 
@@ -111,7 +91,7 @@ TEST_F(AcceptTrouble, without_descriptors_ends_as_soon_as_one_is_closed) {
     EXPECT_TRUE(server.done());
     allow_descriptors();
     server.join();
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 
@@ -127,7 +107,7 @@ TEST_F(AcceptTrouble, without_descriptors_ends_by_the_timer_when_others_close_th
 
     EXPECT_EQ(server.result(), 1u);
     allow_descriptors();
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 
@@ -152,7 +132,7 @@ TEST_F(AcceptTrouble, without_descriptors_serves_every_connection_one_at_a_time)
     EXPECT_EQ(served, 50u);
     for (const auto& each : queue.clients) EXPECT_EQ(recv_until_end(each), "served");
     allow_descriptors();
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 
@@ -180,7 +160,7 @@ TEST_F(AcceptTrouble, of_the_whole_system_is_told_and_passes) {
     server.join();
 
     EXPECT_EQ(server.result(), 3u);
-    expect_one_line({"accept", "file-max"});
+    expect_one_line(take_diagnostics(), {"accept", "file-max"});
   });
 }
 
@@ -194,7 +174,7 @@ TEST_F(AcceptTrouble, of_a_lost_connection_concerns_no_other) {
       server.join();
 
       EXPECT_EQ(server.result(), 3u);
-      expect_one_line({"accept", std::system_category().message(error)});
+      expect_one_line(take_diagnostics(), {"accept", std::system_category().message(error)});
     });
   }
 }
@@ -209,7 +189,7 @@ TEST_F(AcceptTrouble, of_memory_passes) {
       server.join();
 
       EXPECT_EQ(server.result(), 2u);
-      expect_one_line({"accept"});
+      expect_one_line(take_diagnostics(), {"accept"});
     });
   }
 }
@@ -253,7 +233,7 @@ TEST_F(AcceptTrouble, ends_with_errc_closed_when_the_listener_is_closed_during_t
     EXPECT_TRUE(server.done());
     EXPECT_EQ(ec, errc::closed);
     EXPECT_EQ(system_calls().accept4_calls, 1u);
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 
@@ -271,7 +251,7 @@ TEST_F(AcceptTrouble, ends_with_errc_cancelled_when_the_fiber_is_cancelled_durin
     EXPECT_EQ(ec, errc::cancelled);
     system_calls().instead_of_accept4 = nullptr;
     EXPECT_TRUE(queue.listening.accept().is_open());
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 
@@ -289,7 +269,7 @@ TEST_F(AcceptTrouble, of_many_listeners_at_once_is_told_once_and_each_of_them_go
     second_server.join();
 
     EXPECT_EQ(first_server.result() + second_server.result(), 4u);
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 
@@ -308,7 +288,7 @@ TEST_F(AcceptTrouble, does_not_keep_other_fibers_from_running) {
     EXPECT_LT(system_calls().accept4_calls, 500u);
     short_of_descriptors = false;
     server.join();
-    expect_one_line({"accept"});
+    expect_one_line(take_diagnostics(), {"accept"});
   });
 }
 

@@ -11,18 +11,8 @@ namespace {
 using net::endpoint;
 using net::socket;
 
-class Budget : public runtime_test {
+class Budget : public watched_calls_test {
 protected:
-  void SetUp() override {
-    runtime_test::SetUp();
-    system_calls() = {};
-  }
-
-  void TearDown() override {
-    system_calls() = {};
-    runtime_test::TearDown();
-  }
-
   // Runs `busy`, which makes `calls` system calls that all succeed at once, beside a fiber that is
   // always ready. Returns how many turns that one had.
   template <class Busy>

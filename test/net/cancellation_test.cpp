@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "cancelled.hpp"
 #include "net_fixture.hpp"
 
 namespace weft::test {
@@ -13,29 +14,6 @@ using net::endpoint;
 using net::socket;
 
 class Cancellation : public runtime_test {};
-
-// What an operation came to: how many bytes, and the error.
-struct outcome {
-  std::size_t count = 0;
-  std::error_code ec;
-};
-
-// Runs `operation` in a fiber that is cancelled once that has parked.
-template <class Operation>
-outcome cancel_while_parked(Operation&& operation) {
-  auto victim = spawn([&] {
-    outcome result;
-    result.count = operation(result.ec);
-    return result;
-  });
-  one_turn();
-  EXPECT_FALSE(victim.done());
-  victim.request_cancel();
-  one_turn();
-  EXPECT_TRUE(victim.done()) << "a cancelled wait ends within a turn";
-  victim.join();
-  return victim.result();
-}
 
 // Runs `operation` in a fiber that has been cancelled before.
 template <class Operation>

@@ -142,6 +142,15 @@ std::size_t fill(int fd) {
   }
 }
 
+void expect_one_line(const std::vector<std::string>& lines,
+                     std::initializer_list<std::string_view> words) {
+  ASSERT_EQ(lines.size(), 1u) << ::testing::PrintToString(lines);
+  for (const auto word : words) {
+    EXPECT_NE(lines[0].find(word), std::string::npos) << lines[0] << " lacks " << word;
+  }
+  EXPECT_EQ(lines[0].find('\n'), std::string::npos);
+}
+
 scratch_folder::scratch_folder() {
   std::string name = std::filesystem::temp_directory_path() / "weft-net-XXXXXX";
   require(::mkdtemp(name.data()) != nullptr, "mkdtemp");

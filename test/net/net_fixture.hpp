@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <weft/net.hpp>
 
@@ -71,6 +73,10 @@ std::error_code code_thrown_by(Call&& call) {
   }
   return {};
 }
+
+/// Expects that `lines`, of diagnostics, is one, and that it says all of `words`.
+void expect_one_line(const std::vector<std::string>& lines,
+                     std::initializer_list<std::string_view> words);
 
 /// Lets every fiber that is ready run once. A fiber spawned before has then parked, unless it
 /// yields itself.

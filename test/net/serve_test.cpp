@@ -48,15 +48,6 @@ protected:
     endpoint address;
     fiber<> loop;
   };
-
-  // Expects one line that says all of `words`.
-  void expect_one_line(std::initializer_list<std::string_view> words) {
-    const auto lines = take_diagnostics();
-    ASSERT_EQ(lines.size(), 1u) << ::testing::PrintToString(lines);
-    for (const auto word : words) {
-      EXPECT_NE(lines[0].find(word), std::string::npos) << lines[0] << " lacks " << word;
-    }
-  }
 };
 
 // Gives way until the peer's stream has ended, so that the server can run. Returns what came.
@@ -129,7 +120,7 @@ TEST_F(Serve, says_in_one_line_which_connection_another_exception_ended) {
     const unique_fd peer = server.connect();
     const std::string name = "127.0.0.1:" + std::to_string(local_port(peer));
     EXPECT_EQ(await_end(peer), "");
-    expect_one_line({name, "out of order"});
+    expect_one_line(take_diagnostics(), {name, "out of order"});
     server.stop();
   });
 }
@@ -140,7 +131,7 @@ TEST_F(Serve, says_in_one_line_which_system_error_ended_a_connection) {
       throw std::system_error(std::make_error_code(std::errc::no_space_on_device), "log");
     }};
     EXPECT_EQ(await_end(server.connect()), "");
-    expect_one_line({"127.0.0.1:", "log", "No space left"});
+    expect_one_line(take_diagnostics(), {"127.0.0.1:", "log", "No space left"});
     server.stop();
   });
 }
@@ -149,7 +140,7 @@ TEST_F(Serve, says_in_one_line_that_something_ended_a_connection_that_is_no_exce
   run([&] {
     running_server server{[](socket&) { throw 42; }};
     EXPECT_EQ(await_end(server.connect()), "");
-    expect_one_line({"exception"});
+    expect_one_line(take_diagnostics(), {"exception"});
     server.stop();
   });
 }
@@ -313,7 +304,7 @@ TEST_F(Serve, goes_on_when_there_is_no_stack_for_a_connection) {
     ::setrlimit(RLIMIT_AS, &former);
 
     EXPECT_EQ(refused, "");
-    expect_one_line({"serve", "no fiber"});
+    expect_one_line(take_diagnostics(), {"serve", "no fiber"});
     EXPECT_EQ(there_and_back(server.connect(), "there is one again"), "there is one again");
     server.stop();
   });

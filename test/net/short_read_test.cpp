@@ -15,18 +15,7 @@ namespace {
 
 using net::socket;
 
-class ShortRead : public runtime_test {
-protected:
-  void SetUp() override {
-    runtime_test::SetUp();
-    system_calls() = {};
-  }
-
-  void TearDown() override {
-    system_calls() = {};
-    runtime_test::TearDown();
-  }
-};
+class ShortRead : public watched_calls_test {};
 
 // A reader that has had its first event and is parked: the socket is registered by then.
 void register_with_poller(socket& ours, const unique_fd& peer) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net_fixture.hpp"
+#include "stream_pair.hpp"
 
 namespace weft::test {
 namespace {
@@ -20,16 +21,6 @@ static_assert(std::ranges::input_range<stream::line_range>);
 static_assert(std::is_nothrow_move_constructible_v<stream>);
 
 class StreamRead : public runtime_test {};
-
-// A stream, and the plain blocking descriptor at the other end.
-struct stream_pair {
-  stream ours;
-  unique_fd peer;
-};
-
-stream_pair stream_over(plain_pair pair, const net::stream_options& options = {}) {
-  return {stream{std::move(pair.ours), options}, std::move(pair.peer)};
-}
 
 // The line that comes, or what the error says.
 std::string line_or_error(stream& from) {

@@ -6,7 +6,9 @@
 #include <thread>
 #include <vector>
 
+#include "cancelled.hpp"
 #include "net_fixture.hpp"
+#include "stream_pair.hpp"
 
 namespace weft::test {
 namespace {
@@ -15,37 +17,6 @@ using net::borrowed_bytes;
 using net::stream;
 
 class StreamWrite : public runtime_test {};
-
-// A stream, and the plain blocking descriptor at the other end.
-struct stream_pair {
-  stream ours;
-  unique_fd peer;
-};
-
-stream_pair stream_over(plain_pair pair, const net::stream_options& options = {}) {
-  return {stream{std::move(pair.ours), options}, std::move(pair.peer)};
-}
-
-// What an operation came to: how many bytes, and the error.
-struct outcome {
-  std::size_t count = 0;
-  std::error_code ec;
-};
-
-// Runs `operation` in a fiber that is cancelled once that has parked.
-template <class Operation>
-outcome cancel_while_parked(Operation&& operation) {
-  auto victim = spawn([&] {
-    outcome result;
-    result.count = operation(result.ec);
-    return result;
-  });
-  one_turn();
-  EXPECT_FALSE(victim.done());
-  victim.request_cancel();
-  victim.join();
-  return victim.result();
-}
 
 // ---- what is kept ----------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@
 #include <functional>
 #include <sys/types.h>
 
+#include "support/runtime_fixture.hpp"
+
 namespace weft::test {
 
 struct system_call_watch {
@@ -27,7 +29,21 @@ struct system_call_watch {
   std::function<int()> instead_of_accept4;
 };
 
-/// What is watched; reset() before each test.
+/// What is watched.
 system_call_watch& system_calls();
+
+/// The fixture of tests that watch: each begins and ends with calls that are as they were.
+class watched_calls_test : public runtime_test {
+protected:
+  void SetUp() override {
+    runtime_test::SetUp();
+    system_calls() = {};
+  }
+
+  void TearDown() override {
+    system_calls() = {};
+    runtime_test::TearDown();
+  }
+};
 
 }  // namespace weft::test

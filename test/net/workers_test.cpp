@@ -16,9 +16,37 @@ using net::endpoint;
 using net::listener;
 using net::socket;
 
-class NetWorkers : public runtime_test {};
-
 constexpr unsigned three = 3;
+
+class NetWorkers : public runtime_test {
+protected:
+  // Gives `use` a listener on a UNIX socket, again and again, on three workers, and expects it
+  // closed afterwards, and its file gone.
+  template <class Use>
+  void expect_closed_after(Use&& use) {
+    const scratch_folder folder;
+    const std::string file = folder.path("socket");
+    run(
+        [&] {
+          for (int round = 0; round < 50; ++round) {
+            listener listening{endpoint::unix_domain(file)};
+            use(listening);
+
+            EXPECT_FALSE(listening.is_open());
+            EXPECT_NE(::access(file.c_str(), F_OK), 0);
+          }
+        },
+        {.workers = three});
+  }
+};
+
+// Spawns `body` on each of three workers.
+template <class Body>
+std::vector<fiber<>> spawn_on_each(Body body) {
+  std::vector<fiber<>> fibers;
+  for (unsigned i = 0; i < three; ++i) fibers.push_back(spawn_on(i, body));
+  return fibers;
+}
 
 TEST_F(NetWorkers, a_socket_that_one_worker_has_waited_on_is_read_by_another) {
   run(
@@ -235,60 +263,35 @@ TEST_F(NetWorkers, a_listener_is_served_by_all_workers) {
 
 // Each server closes the listener when it ends, and the first of them removes its file.
 TEST_F(NetWorkers, servers_of_all_workers_that_share_a_listener_may_be_cancelled_at_once) {
-  const scratch_folder folder;
-  const std::string file = folder.path("socket");
-  run(
-      [&] {
-        for (int round = 0; round < 50; ++round) {
-          listener listening{endpoint::unix_domain(file)};
-          std::atomic<unsigned> served = 0;
-          std::vector<fiber<>> servers;
-          for (unsigned i = 0; i < three; ++i) {
-            servers.push_back(spawn_on(i, [&] {
-              net::serve(listening, [&](socket& accepted) {
-                accepted.write("x");
-                ++served;
-              });
-            }));
-          }
-          for (unsigned i = 0; i < three; ++i) {
-            socket client = socket::connect(endpoint::unix_domain(file));
-            EXPECT_EQ(read_text(client, 1), "x");
-          }
-          for (auto& each : servers) each.request_cancel();
-          for (auto& each : servers) each.join();
+  expect_closed_after([](listener& listening) {
+    std::atomic<unsigned> served = 0;
+    auto servers = spawn_on_each([&] {
+      net::serve(listening, [&](socket& accepted) {
+        accepted.write("x");
+        ++served;
+      });
+    });
+    for (unsigned i = 0; i < three; ++i) {
+      socket client = socket::connect(listening.local_endpoint());
+      EXPECT_EQ(read_text(client, 1), "x");
+    }
+    for (auto& each : servers) each.request_cancel();
+    for (auto& each : servers) each.join();
 
-          EXPECT_EQ(served, three);
-          EXPECT_FALSE(listening.is_open());
-          EXPECT_NE(::access(file.c_str(), F_OK), 0);
-        }
-      },
-      {.workers = three});
+    EXPECT_EQ(served, three);
+  });
 }
 
 TEST_F(NetWorkers, a_listener_is_closed_by_all_workers_at_the_same_moment) {
-  const scratch_folder folder;
-  const std::string file = folder.path("socket");
-  run(
-      [&] {
-        for (int round = 0; round < 50; ++round) {
-          listener listening{endpoint::unix_domain(file)};
-          std::atomic<unsigned> here = 0;
-          std::vector<fiber<>> closers;
-          for (unsigned i = 0; i < three; ++i) {
-            closers.push_back(spawn_on(i, [&] {
-              ++here;
-              while (here != three) one_turn();
-              listening.close();
-            }));
-          }
-          for (auto& each : closers) each.join();
-
-          EXPECT_FALSE(listening.is_open());
-          EXPECT_NE(::access(file.c_str(), F_OK), 0);
-        }
-      },
-      {.workers = three});
+  expect_closed_after([](listener& listening) {
+    std::atomic<unsigned> here = 0;
+    auto closers = spawn_on_each([&] {
+      ++here;
+      while (here != three) one_turn();
+      listening.close();
+    });
+    for (auto& each : closers) each.join();
+  });
 }
 
 TEST_F(NetWorkers, a_descriptor_released_elsewhere_than_where_it_is_registered_is_free) {
