@@ -161,6 +161,7 @@ using modes = ::testing::Types<as_fiber, as_thread>;
 
 struct mode_names {
   template <class Mode>
+  // NOLINTNEXTLINE(readability-identifier-naming): GoogleTest calls it so
   static std::string GetName(int /*index*/) {
     return std::is_same_v<Mode, as_fiber> ? "fiber" : "thread";
   }

@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "programs.hpp"
 #include "support/process.hpp"
 
 namespace weft::test {
@@ -27,7 +28,7 @@ const std::string very_long_ms = "600000";
 class BasicProgram : public testing::TestWithParam<const char*> {
 protected:
   static std::vector<std::string> command(std::vector<std::string> arguments = {}) {
-    arguments.insert(arguments.begin(), std::string{WEFT_BIN_DIR} + "/" + GetParam());
+    arguments.insert(arguments.begin(), program_path(GetParam()));
     return arguments;
   }
 
@@ -42,13 +43,7 @@ protected:
   // Expects that the program refuses `arguments` with code 2 and one line with all of `words`.
   static void expect_refused(std::vector<std::string> arguments,
                              const std::vector<std::string>& words) {
-    const process_result result = process::run(command(std::move(arguments)));
-    EXPECT_EQ(result.exit_code, 2);
-    EXPECT_EQ(result.out, "");
-    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
-    for (const std::string& word : words) {
-      EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
-    }
+    test::expect_refused(process::run(command(std::move(arguments))), words);
   }
 };
 

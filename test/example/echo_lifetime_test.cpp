@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "echo_servers.hpp"
+#include "server_lifetime.hpp"
 
 namespace weft::test {
 namespace {
@@ -9,16 +10,6 @@ namespace {
 using EchoArgumentsTest = EchoServer;
 INSTANTIATE_TEST_SUITE_P(Servers, EchoArgumentsTest, testing::ValuesIn(echo_server_names()),
                          test_name);
-
-// Expects the end of a program that was called wrongly: code 2, one line with all of `words`.
-void expect_refused(const process_result& result, const std::vector<std::string>& words) {
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.out, "");
-  EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
-  for (const std::string& word : words) {
-    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
-  }
-}
 
 TEST_P(EchoArgumentsTest, prints_its_options_on_request) {
   const process_result result = process::run(command({"--help"}));
@@ -60,8 +51,7 @@ TEST_P(EchoArgumentsTest, refuses_a_flag_it_does_not_know) {
 TEST_P(EchoArgumentsTest, prints_no_line_per_connection_when_quiet) {
   process server{command({"--port", "0", "--quiet"})};
   unique_fd peer = connect_tcp(server.wait_for_port());
-  send_all(peer, "x\n");
-  ASSERT_EQ(recv_all(peer, 2), "x\n");
+  ASSERT_NO_FATAL_FAILURE(exchange(peer, "x\n"));
   peer.reset();
 
   server.signal(SIGTERM);
@@ -73,16 +63,8 @@ TEST_P(EchoArgumentsTest, prints_no_line_per_connection_when_quiet) {
 TEST_P(EchoArgumentsTest, serves_with_several_workers) {
   process server{command({"--port", "0", "--workers", "3"})};
   const std::uint16_t port = server.wait_for_port();
-  std::vector<unique_fd> peers;
 
-  for (int i = 0; i < 30; ++i) peers.push_back(connect_tcp(port));
-  for (const unique_fd& peer : peers) send_all(peer, "hello\n");
-  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 6), "hello\n");
-  peers.clear();
-
-  for (int i = 0; i < 30; ++i) server.wait_for_line("Connection closed");
-  server.signal(SIGTERM);
-  EXPECT_EQ(server.wait(), 0);
+  expect_thirty_served(server, [&] { return connect_tcp(port); });
 }
 
 using EchoLifetimeTest = RunningEchoServer;
@@ -94,10 +76,7 @@ TEST_P(EchoLifetimeTest, names_the_port_that_is_in_use) {
 
   const process_result result = process::run(command({"--port", taken}));
 
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
-  EXPECT_NE(result.err.find(taken), std::string::npos) << result.err;
-  EXPECT_NE(result.err.find("in use"), std::string::npos) << result.err;
+  expect_refused(result, {taken, "in use"}, 1);
 }
 
 TEST_P(EchoLifetimeTest, refuses_the_port_in_use_to_several_workers_too) {
@@ -119,27 +98,12 @@ TEST_P(EchoLifetimeTest, ends_with_0_on_each_of_both_signals) {
   EXPECT_EQ(other.wait(), 0);
 }
 
-// Returns once nobody listens on `port` any more.
-bool wait_until_refused(std::uint16_t port) {
-  for (int attempt = 0; attempt < 100'000; ++attempt) {
-    try {
-      connect_tcp(port);
-    } catch (const std::system_error& error) {
-      if (error.code() == std::errc::connection_refused) return true;
-      // A connection that was waiting to be accepted when the listener closed.
-      if (error.code() != std::errc::connection_reset) return false;
-    }
-  }
-  return false;
-}
-
 TEST_P(EchoLifetimeTest, finishes_a_connection_in_flight_but_accepts_no_other) {
   unique_fd peer = connect();
-  send_all(peer, "x\n");
-  ASSERT_EQ(recv_all(peer, 2), "x\n");
+  ASSERT_NO_FATAL_FAILURE(exchange(peer, "x\n"));
 
   server.signal(SIGTERM);
-  ASSERT_TRUE(wait_until_refused(port));
+  ASSERT_TRUE(wait_until_refused([&] { connect(); }));
   send_all(peer, "late\n");
   EXPECT_EQ(recv_all(peer, 5), "late\n");
   peer.reset();
@@ -154,12 +118,11 @@ TEST_P(EchoLifetimeTest, finishes_the_connections_in_flight_of_all_workers_toget
   std::vector<unique_fd> peers;
   for (int i = 0; i < 30; ++i) {
     peers.push_back(connect_tcp(shared));
-    send_all(peers.back(), "x\n");
-    ASSERT_EQ(recv_all(peers.back(), 2), "x\n");
+    ASSERT_NO_FATAL_FAILURE(exchange(peers.back(), "x\n"));
   }
 
   several.signal(SIGTERM);
-  ASSERT_TRUE(wait_until_refused(shared));
+  ASSERT_TRUE(wait_until_refused([&] { connect_tcp(shared); }));
   for (const unique_fd& peer : peers) send_all(peer, "late\n");
   for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 5), "late\n");
   peers.clear();
@@ -181,7 +144,7 @@ TEST_P(EchoLifetimeTest, ends_at_once_on_the_second_signal) {
   server.wait_for_line("Connection from");
 
   server.signal(SIGINT);
-  ASSERT_TRUE(wait_until_refused(port));
+  ASSERT_TRUE(wait_until_refused([&] { connect(); }));
   server.signal(SIGTERM);
 
   EXPECT_EQ(server.wait(), 128 + SIGTERM);

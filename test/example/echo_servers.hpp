@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "programs.hpp"
 #include "support/process.hpp"
 #include "support/tcp.hpp"
 
@@ -22,11 +23,6 @@ inline std::vector<std::string> echo_server_names() {
   std::istringstream list{WEFT_ECHO_SERVERS};
   for (std::string name; std::getline(list, name, ',');) names.push_back(name);
   return names;
-}
-
-/// Returns the path of a program of the build.
-inline std::string program_path(const std::string& name) {
-  return std::string{WEFT_BIN_DIR} + "/" + name;
 }
 
 /// Turns a server's name into one that a test may have.
@@ -52,6 +48,12 @@ inline void reset(unique_fd& peer) {
   peer.reset();
 }
 
+/// Sends a text, and fails the test unless it comes back.
+inline void exchange(const unique_fd& peer, const std::string& text) {
+  send_all(peer, text);
+  ASSERT_EQ(recv_all(peer, text.size()), text);
+}
+
 /// A server named by the parameter, and connections to it.
 class EchoServer : public testing::TestWithParam<std::string> {
 protected:
@@ -67,11 +69,7 @@ protected:
   unique_fd connect() const { return connect_tcp(port); }
 
   /// Fails the test unless a new connection gets its bytes back.
-  void expect_service() const {
-    const unique_fd peer = connect();
-    send_all(peer, "still there?\n");
-    EXPECT_EQ(recv_all(peer, 13), "still there?\n");
-  }
+  void expect_service() const { exchange(connect(), "still there?\n"); }
 
   process server{command({"--port", "0"})};
   const std::uint16_t port = server.wait_for_port();

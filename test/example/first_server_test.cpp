@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "programs.hpp"
 #include "support/process.hpp"
 #include "support/tcp.hpp"
 
@@ -16,7 +17,7 @@ namespace weft::test {
 namespace {
 
 constexpr std::uint16_t fixed_port = 25000;
-const std::string program = std::string{WEFT_BIN_DIR} + "/first-server";
+const std::string program = program_path("first-server");
 
 bool is_taken(std::uint16_t port) {
   const unique_fd probe{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -48,16 +49,6 @@ private:
   unique_fd lock_;
 };
 
-// Expects the code `code` and one line on stderr with all of `words`.
-void expect_refused(const process_result& result, int code, const std::vector<std::string>& words) {
-  EXPECT_EQ(result.exit_code, code);
-  EXPECT_EQ(result.out, "");
-  EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
-  for (const std::string& word : words) {
-    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
-  }
-}
-
 TEST_F(FirstServer, sends_back_what_it_gets) {
   process server{{program}};
   EXPECT_EQ(server.wait_for_port(), fixed_port);
@@ -77,7 +68,7 @@ TEST_F(FirstServer, names_the_address_that_is_in_use) {
 
   const process_result second = process::run({program});
 
-  expect_refused(second, 1, {"first-server: ", "127.0.0.1:25000", "in use"});
+  expect_refused(second, {"first-server: ", "127.0.0.1:25000", "in use"}, 1);
 }
 
 TEST_F(FirstServer, ends_well_on_ctrl_c_and_on_terminate) {
@@ -94,7 +85,7 @@ TEST_F(FirstServer, ends_well_on_ctrl_c_and_on_terminate) {
 
 TEST_F(FirstServer, refuses_any_argument) {
   for (const char* argument : {"--port", "80", "--help"}) {
-    expect_refused(process::run({program, argument}), 2, {"first-server", "argument"});
+    expect_refused(process::run({program, argument}), {"first-server", "argument"});
   }
 }
 

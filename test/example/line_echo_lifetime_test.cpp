@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "line_servers.hpp"
+#include "server_lifetime.hpp"
 
 namespace weft::test {
 namespace {
@@ -10,22 +11,6 @@ namespace {
 using LineLifetimeTest = LineServer;
 INSTANTIATE_TEST_SUITE_P(Servers, LineLifetimeTest, testing::ValuesIn(echo_server_names()),
                          test_name);
-
-// Expects the end of a program that was called wrongly: code 2, one line with all of `words`.
-void expect_refused(const process_result& result, const std::vector<std::string>& words) {
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.out, "");
-  EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
-  for (const std::string& word : words) {
-    EXPECT_NE(result.err.find(word), std::string::npos) << result.err;
-  }
-}
-
-// Sends a line and expects it back.
-void exchange(const unique_fd& peer, const std::string& line) {
-  send_all(peer, line);
-  ASSERT_EQ(recv_all(peer, line.size()), line);
-}
 
 TEST_P(LineLifetimeTest, prints_its_options_on_request) {
   const process_result result = process::run(command({"--help"}));
@@ -62,16 +47,8 @@ TEST_P(LineLifetimeTest, prints_no_line_per_connection_when_quiet) {
 
 TEST_P(LineLifetimeTest, serves_with_several_workers) {
   running server = start({"--workers", "3"});
-  std::vector<unique_fd> peers;
 
-  for (int i = 0; i < 30; ++i) peers.push_back(server.connect());
-  for (const unique_fd& peer : peers) send_all(peer, "hello\n");
-  for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 6), "hello\n");
-  peers.clear();
-
-  for (int i = 0; i < 30; ++i) server.program.wait_for_line("Connection closed");
-  server.program.signal(SIGTERM);
-  EXPECT_EQ(server.program.wait(), 0);
+  expect_thirty_served(server.program, [&] { return server.connect(); });
 }
 
 TEST_P(LineLifetimeTest, ends_with_0_on_each_of_both_signals_and_leaves_no_file) {
@@ -86,22 +63,6 @@ TEST_P(LineLifetimeTest, ends_with_0_on_each_of_both_signals_and_leaves_no_file)
   }
 }
 
-// Returns once nobody listens at the address of `server` any more.
-template <class Server>
-bool wait_until_refused(const Server& server) {
-  for (int attempt = 0; attempt < 100'000; ++attempt) {
-    try {
-      server.connect();
-    } catch (const std::system_error& error) {
-      if (error.code() == std::errc::connection_refused) return true;
-      if (error.code() == std::errc::no_such_file_or_directory) return true;
-      // A connection that was waiting to be accepted when the listener closed.
-      if (error.code() != std::errc::connection_reset) return false;
-    }
-  }
-  return false;
-}
-
 TEST_P(LineLifetimeTest, finishes_the_line_in_flight_but_accepts_no_other_peer) {
   for (const char* workers : {"1", "3"}) {
     running server = start({"--workers", workers});
@@ -113,7 +74,7 @@ TEST_P(LineLifetimeTest, finishes_the_line_in_flight_but_accepts_no_other_peer) 
     }
 
     server.program.signal(SIGINT);
-    ASSERT_TRUE(wait_until_refused(server));
+    ASSERT_TRUE(wait_until_refused([&] { server.connect(); }));
     for (const unique_fd& peer : peers) send_all(peer, "line\n");
     for (const unique_fd& peer : peers) EXPECT_EQ(recv_all(peer, 12), "half a line\n");
     peers.clear();

@@ -41,7 +41,7 @@ private:
 };
 
 /// A server named by the parameter, and an address of its kind that is free.
-class LineServer : public testing::TestWithParam<std::string> {
+class LineServer : public EchoServer {
 protected:
   /// A program that listens, where connections to it go.
   struct running {
@@ -66,19 +66,10 @@ protected:
     }
 
     /// Fails the test unless a new connection gets its line back.
-    void expect_service() const {
-      const unique_fd peer = connect();
-      send_all(peer, "still there?\n");
-      EXPECT_EQ(recv_all(peer, 13), "still there?\n");
-    }
+    void expect_service() const { exchange(connect(), "still there?\n"); }
   };
 
   static bool on_unix_socket() { return GetParam().find("unix") != std::string::npos; }
-
-  std::vector<std::string> command(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), program_path(GetParam()));
-    return arguments;
-  }
 
   /// Starts the server on a free address.
   running start(std::vector<std::string> arguments = {}) const {
