@@ -56,7 +56,7 @@ void condition_variable::wait(std::unique_lock<mutex>& lock) {
 }
 
 void condition_variable::throw_unless_timed_out(std::error_code ec) {
-  if (ec && ec != errc::timed_out) throw std::system_error(ec, "condition_variable::wait");
+  detail::throw_unless_own_deadline(ec, "condition_variable::wait");
 }
 
 }  // namespace weft

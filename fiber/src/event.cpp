@@ -59,7 +59,7 @@ bool event::wait_until(steady_clock::time_point deadline, std::error_code& ec) {
 bool event::wait_until(steady_clock::time_point deadline) {
   std::error_code ec;
   if (wait_until(deadline, ec)) return true;
-  if (ec != errc::timed_out) throw std::system_error(ec, "event::wait");
+  detail::throw_unless_own_deadline(ec, "event::wait");
   return false;
 }
 

@@ -68,7 +68,7 @@ bool mutex::try_lock_until(steady_clock::time_point deadline, std::error_code& e
 bool mutex::try_lock_until(steady_clock::time_point deadline) {
   std::error_code ec;
   if (try_lock_until(deadline, ec)) return true;
-  if (ec != errc::timed_out) throw std::system_error(ec, "mutex::try_lock");
+  detail::throw_unless_own_deadline(ec, "mutex::try_lock");
   return false;
 }
 

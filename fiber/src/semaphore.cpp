@@ -49,7 +49,7 @@ bool semaphore::try_acquire_until(steady_clock::time_point deadline, std::error_
 bool semaphore::try_acquire_until(steady_clock::time_point deadline) {
   std::error_code ec;
   if (try_acquire_until(deadline, ec)) return true;
-  if (ec != errc::timed_out) throw std::system_error(ec, "semaphore::try_acquire");
+  detail::throw_unless_own_deadline(ec, "semaphore::try_acquire");
   return false;
 }
 

@@ -96,6 +96,12 @@ std::error_code error_of(wake_reason reason) noexcept {
   }
 }
 
+void throw_unless_own_deadline(const std::error_code& ec, const char* what) {
+  if (!ec) return;
+  if (ec == errc::timed_out && current_verdict() == verdict::none) return;
+  throw std::system_error(ec, what);
+}
+
 void warm_next_fiber() noexcept {
   if (const scheduler* const worker = scheduler::running()) worker->warm_next();
 }

@@ -60,7 +60,9 @@ public:
   template <class U = T>
     requires std::constructible_from<T, U>
   void send(U&& value) {
-    send_until(std::forward<U>(value), detail::no_deadline);
+    std::error_code ec;
+    send(std::forward<U>(value), ec);
+    if (ec) throw std::system_error(ec, "channel::send");
   }
 
   /// Sends `value` if there is room or a receiver at once, and returns whether it did; false for a
@@ -86,7 +88,8 @@ public:
     return send_until(std::forward<U>(value), detail::deadline_after(duration), ec);
   }
 
-  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  /// The same; returns false when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   template <class U = T>
     requires std::constructible_from<T, U>
   bool send_for(U&& value, any_duration duration) {
@@ -101,13 +104,14 @@ public:
     return !ec;
   }
 
-  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  /// The same; returns false when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   template <class U = T>
     requires std::constructible_from<T, U>
   bool send_until(U&& value, time_point deadline) {
     std::error_code ec;
     if (send_until(std::forward<U>(value), deadline, ec)) return true;
-    if (ec != errc::timed_out) throw std::system_error(ec, "channel::send");
+    detail::throw_unless_own_deadline(ec, "channel::send");
     return false;
   }
 
@@ -121,7 +125,12 @@ public:
   std::optional<T> receive(std::error_code& ec) { return receive_until(detail::no_deadline, ec); }
 
   /// The same; throws std::system_error where the overload above sets `ec`.
-  std::optional<T> receive() { return receive_until(detail::no_deadline); }
+  std::optional<T> receive() {
+    std::error_code ec;
+    std::optional<T> result = receive(ec);
+    if (ec) throw std::system_error(ec, "channel::receive");
+    return result;
+  }
 
   /// Receives a value if there is one at once. No cancellation point; never waits.
   std::optional<T> try_receive() {
@@ -141,7 +150,8 @@ public:
     return receive_until(detail::deadline_after(duration), ec);
   }
 
-  /// The same; returns none when the time is over, throws std::system_error for other errors.
+  /// The same; returns none when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   std::optional<T> receive_for(any_duration duration) {
     return receive_until(detail::deadline_after(duration));
   }
@@ -149,11 +159,12 @@ public:
   /// As receive_for(), until `deadline`.
   std::optional<T> receive_until(time_point deadline, std::error_code& ec);
 
-  /// The same; returns none when the time is over, throws std::system_error for other errors.
+  /// The same; returns none when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   std::optional<T> receive_until(time_point deadline) {
     std::error_code ec;
     std::optional<T> result = receive_until(deadline, ec);
-    if (ec && ec != errc::timed_out) throw std::system_error(ec, "channel::receive");
+    detail::throw_unless_own_deadline(ec, "channel::receive");
     return result;
   }
 

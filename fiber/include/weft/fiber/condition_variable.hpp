@@ -72,7 +72,8 @@ public:
     return wait_until(lock, detail::deadline_after(duration), ec);
   }
 
-  /// The same; throws std::system_error for errors but that the time is over.
+  /// The same; throws std::system_error for errors but that the time is over, and when a timeout
+  /// around the call has expired.
   std::cv_status wait_for(std::unique_lock<mutex>& lock, any_duration duration) {
     return wait_until(lock, detail::deadline_after(duration));
   }
@@ -87,7 +88,8 @@ public:
     return wait_until(lock, detail::deadline_after(duration), condition, ec);
   }
 
-  /// The same; throws std::system_error for errors but that the time is over.
+  /// The same; throws std::system_error for errors but that the time is over, and when a timeout
+  /// around the call has expired.
   template <std::predicate Condition>
   bool wait_for(std::unique_lock<mutex>& lock, any_duration duration, Condition condition) {
     return wait_until(lock, detail::deadline_after(duration), condition);
@@ -96,7 +98,8 @@ public:
   /// As wait_for(), until `deadline`.
   std::cv_status wait_until(std::unique_lock<mutex>& lock, time_point deadline,
                             std::error_code& ec);
-  /// The same; throws std::system_error for errors but that the time is over.
+  /// The same; throws std::system_error for errors but that the time is over, and when a timeout
+  /// around the call has expired.
   std::cv_status wait_until(std::unique_lock<mutex>& lock, time_point deadline);
 
   /// As wait_for() with a condition, until `deadline`.
@@ -119,7 +122,8 @@ public:
     }
   }
 
-  /// The same; throws std::system_error for errors but that the time is over.
+  /// The same; throws std::system_error for errors but that the time is over, and when a timeout
+  /// around the call has expired.
   template <std::predicate Condition>
   bool wait_until(std::unique_lock<mutex>& lock, time_point deadline, Condition condition) {
     std::error_code ec;

@@ -50,12 +50,14 @@ public:
   /// Ends:   after `duration`, or when the caller is cancelled.
   /// Errors: errc::timed_out, errc::cancelled.
   bool wait_for(any_duration duration, std::error_code& ec);
-  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  /// The same; returns false when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   bool wait_for(any_duration duration);
 
   /// As wait_for(), until `deadline`.
   bool wait_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec);
-  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  /// The same; returns false when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   bool wait_until(std::chrono::steady_clock::time_point deadline);
 
 private:

@@ -49,12 +49,14 @@ public:
   /// Ends:   after `duration`, or when the caller is cancelled.
   /// Errors: errc::timed_out and those of lock(ec).
   bool try_lock_for(any_duration duration, std::error_code& ec);
-  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  /// The same; returns false when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   bool try_lock_for(any_duration duration);
 
   /// As try_lock_for(), until `deadline`.
   bool try_lock_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec);
-  /// The same; returns false when the time is over, throws std::system_error for other errors.
+  /// The same; returns false when the time is over, throws std::system_error for other errors and
+  /// when a timeout around the call has expired.
   bool try_lock_until(std::chrono::steady_clock::time_point deadline);
 
   /// Unlocks it, which the caller must hold, and hands it to the one who has waited longest. No

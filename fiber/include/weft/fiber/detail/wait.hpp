@@ -103,6 +103,10 @@ inline bool refuse_if_cancelled(std::error_code& ec) {
 // The error of a wait that ended so; none for `ready`.
 std::error_code error_of(wake_reason reason) noexcept;
 
+// Throws std::system_error for what has ended a timed wait, but for its own deadline: a task that
+// was cancelled, or whose scope has expired, must be led out.
+void throw_unless_own_deadline(const std::error_code& ec, const char* what);
+
 // The running fiber yields.
 void give_way();
 
