@@ -111,6 +111,12 @@ struct alignas(64) control_block {
   bool give_name(std::string_view given) noexcept;
   // Looks at its scopes and at cancel_requested. The worker only.
   void judge() noexcept;
+
+  // It goes on in its own right. Once they are a thousand they stay, and have been reported.
+  void forget_refusals() noexcept {
+    if (refusals < 1'000) refusals = 0;
+  }
+
   // Makes it `done` and wakes the joiners.
   void announce_end() noexcept;
 

@@ -1,5 +1,6 @@
 #include "futex.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -10,8 +11,9 @@ namespace weft::detail {
 namespace {
 
 timespec absolute(std::chrono::steady_clock::time_point deadline) noexcept {
-  // steady_clock is CLOCK_MONOTONIC in libstdc++ and libc++ on Linux.
-  const auto since = deadline.time_since_epoch();
+  // The kernel knows no moment before the clock began. steady_clock is CLOCK_MONOTONIC in libstdc++
+  // and libc++ on Linux.
+  const auto since = std::max(deadline, std::chrono::steady_clock::time_point{}).time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
   return {static_cast<time_t>(seconds.count()),
           static_cast<long>(std::chrono::nanoseconds(since - seconds).count())};
@@ -27,8 +29,7 @@ bool futex_wait(const std::uint32_t* word, std::uint32_t expected,
       ::syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
                 deadline == std::chrono::steady_clock::time_point::max() ? nullptr : &limit,
                 nullptr, FUTEX_BITSET_MATCH_ANY);
-  // Of a moment before the clock began the kernel says EINVAL.
-  const bool expired = result != 0 && (errno == ETIMEDOUT || errno == EINVAL);
+  const bool expired = result != 0 && errno == ETIMEDOUT;
   errno = saved_errno;
   return !expired;
 }

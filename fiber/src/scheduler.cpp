@@ -263,7 +263,7 @@ void scheduler::yield() noexcept {
 
 wake_reason scheduler::park(cancellation mode) {
   control_block& self = *current_;
-  if (self.refusals < 1'000) self.refusals = 0;
+  self.forget_refusals();
   self.wait_is_cancellable = mode == cancellation::honoured;
   // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
   if (self.wait_is_cancellable && *judgement != verdict::none &&
@@ -377,23 +377,42 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
-  if (!timers_.empty()) expire_timers();
-  if (!scope_timers_.empty()) {
-    scope_timers_.expire(
-        now(), [](timer_node& node) { cancel_scope_for(scope_state::of(node), verdict::expired); });
-  }
+  expire_due();
   *errno_ = saved_errno;
+}
+
+// Waits and scopes in the order of their deadlines, however late the worker comes to it; in the
+// same tick the scopes first.
+void scheduler::expire_due() noexcept {
+  if (scope_timers_.empty()) {
+    if (!timers_.empty()) expire_timers(now());
+    return;
+  }
+  const auto until = now();
+  while (!timers_.empty() || !scope_timers_.empty()) {
+    const auto wait = timers_.next_expiry();
+    const auto scope = scope_timers_.next_expiry();
+    const auto first = std::min(wait, scope);
+    if (first > until) break;
+    if (!scope_timers_.empty() && scope <= wait) {
+      scope_timers_.expire(first, [](timer_node& node) {
+        cancel_scope_for(scope_state::of(node), verdict::expired);
+      });
+    } else {
+      expire_timers(first);
+    }
+  }
 }
 
 // In small batches, for a fiber that slept long is nowhere in the cache: the processor fetches all
 // the blocks of a batch at once, and then what their stacks end with, while others are woken.
-void scheduler::expire_timers() noexcept {
+void scheduler::expire_timers(deadline_clock::time_point until) noexcept {
   std::array<timer_node*, 16> batch;
   std::size_t size = 0;
   const auto fire_batch = [&] {
     for (timer_node* const each : std::span{batch}.first(std::exchange(size, 0))) on_timer(*each);
   };
-  timers_.expire(now(), [&](timer_node& node) {
+  timers_.expire(until, [&](timer_node& node) {
     batch[size++] = &node;
     if (&node != &trim_timer_) warm_block(control_block::of(node));
     if (size == batch.size()) fire_batch();

@@ -71,6 +71,10 @@ public:
   void make_ready_remotely(control_block& block) noexcept;
 
   void yield() noexcept;
+
+  // Has the next yield or park look at what is due.
+  void poll_soon() noexcept { picks_until_poll_ = 1; }
+
   // Parks the running fiber, whose waiter is armed, until a claim makes it ready.
   wake_reason park(cancellation mode);
   // Arms the running fiber's timer around a park(), if there is a deadline.
@@ -139,7 +143,8 @@ private:
   bool wakes_from_calm();
   void idle();
   void poll(deadline_clock::time_point deadline);
-  void expire_timers() noexcept;
+  void expire_due() noexcept;
+  void expire_timers(deadline_clock::time_point until) noexcept;
   void on_timer(timer_node& node) noexcept;
   void trim_later() noexcept;
   void obey_stop_request() noexcept;

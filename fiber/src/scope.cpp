@@ -51,6 +51,7 @@ void leave_scope(scope_state& scope) noexcept {
     worker->scope_timers().cancel(scope.timer);
     scope.fiber->innermost_scope = scope.outer;
     scope.fiber->judge();
+    if (scope.fiber->judgement == verdict::none) scope.fiber->forget_refusals();
   } else {
     scope.thread->leave(scope);
   }

@@ -310,6 +310,18 @@ TEST_F(Timeout, many_expire_each_in_its_own_fiber) {
   });
 }
 
+TEST_F(Timeout, a_fiber_that_leaves_each_of_1000_expired_scopes_is_not_named) {
+  run([this] {
+    auto poller = spawn([] {
+      for (int i = 0; i < 1'500; ++i) {
+        EXPECT_FALSE(weft::move_on_after(0ms, [] { sleep_for(24h); }));
+      }
+    });
+    poller.join();
+    EXPECT_TRUE(take_diagnostics().empty());
+  });
+}
+
 // ---- shields -----------------------------------------------------------------------------------
 
 TEST_F(Shield, keeps_the_cancellation_of_scopes_around_it_off) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <fcntl.h>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -116,6 +117,58 @@ TEST_F(VirtualClock, moves_by_hand_alone_if_asked_to) {
       {.clock = &time});
 
   EXPECT_EQ(time.elapsed(), 10s);
+}
+
+TEST_F(VirtualClock, what_is_due_after_an_advance_happens_in_the_next_yield) {
+  virtual_clock time{time_moves::by_hand};
+
+  run(
+      [&] {
+        auto sleeper = spawn([] { sleep_for(10s); });
+        all_blocked();
+        time.advance(10s);
+        EXPECT_FALSE(sleeper.done());
+        yield();
+        EXPECT_TRUE(sleeper.done());
+      },
+      {.clock = &time});
+}
+
+TEST_F(VirtualClock, a_wait_and_the_scope_around_it_end_in_the_order_of_their_deadlines) {
+  virtual_clock time{time_moves::by_hand};
+
+  run(
+      [&] {
+        std::optional<bool> in_time, too_late;
+        auto both = spawn([&] {
+          in_time = weft::move_on_after(500ms, [] { sleep_for(5ms); });
+          too_late = weft::move_on_after(5ms, [] { sleep_for(500ms); });
+        });
+        all_blocked();
+        time.advance(1h);  // as if the worker had had no time for them
+        all_blocked();
+        time.advance(1h);
+        both.join();
+        EXPECT_EQ(in_time, true);
+        EXPECT_EQ(too_late, false);
+      },
+      {.clock = &time});
+}
+
+TEST_F(VirtualClock, reaches_the_end_of_time) {
+  virtual_clock time{time_moves::by_hand};
+
+  run(
+      [&] {
+        auto sleeper = spawn([] {
+          weft::timeout within{24h * 365 * 200};
+          sleep_for(24h * 365 * 100);
+        });
+        all_blocked();
+        time.advance(weft::clock::duration::max());
+        sleeper.join();
+      },
+      {.clock = &time});
 }
 
 TEST_F(VirtualClock, waits_in_real_time_for_other_threads) {
