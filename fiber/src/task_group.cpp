@@ -18,10 +18,16 @@ task_group::~task_group() {
   std::error_code ec;
   const detail::verdict now = detail::current_verdict();
   if (now != detail::verdict::none) ec = detail::error_of(detail::reason_of(now));
-  core_.wait_for_all(ec);
+  core_.wait_to_go(ec);
 }
 
 void task_group::join(std::error_code& ec) {
+  const detail::task_group_core::visit here{core_};
+  join_inside(ec);
+}
+
+// The caller visits the group, for it may give way before it waits and look at the group after.
+void task_group::join_inside(std::error_code& ec) {
   if (core_.contains_caller()) {
     ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
     return;
@@ -31,8 +37,9 @@ void task_group::join(std::error_code& ec) {
 }
 
 void task_group::join() {
+  const detail::task_group_core::visit here{core_};
   std::error_code ec;
-  join(ec);
+  join_inside(ec);
   if (ec == std::errc::resource_deadlock_would_occur) {
     throw std::system_error(ec, "task_group::join by a fiber of the group");
   }

@@ -73,6 +73,23 @@ void task_group_core::remove(control_block& block) noexcept {
   resume_all(waiting);
 }
 
+// ---- visitors ----------------------------------------------------------------------------------
+
+void task_group_core::enter() noexcept {
+  const std::lock_guard hold{lock_};
+  ++visitors_;
+}
+
+void task_group_core::leave() noexcept {
+  lock_.lock();
+  // Only the owner can still be waiting: who joins is a visitor.
+  const bool is_last = --visitors_ == 0 && size_ == 0;
+  wait_node* const waiting = is_last ? waiting_.claim_all(wake_reason::ready) : nullptr;
+  // The group may go from here on.
+  lock_.unlock();
+  resume_all(waiting);
+}
+
 // ---- what its owner does -----------------------------------------------------------------------
 
 control_block* task_group_core::take_uncancelled() noexcept {
@@ -87,6 +104,7 @@ control_block* task_group_core::take_uncancelled() noexcept {
 }
 
 void task_group_core::request_cancel() noexcept {
+  const visit here{*this};
   while (control_block* const each = take_uncancelled()) {
     cancel_fiber(*each);
     release_reference(*each);
@@ -103,14 +121,14 @@ std::size_t task_group_core::size() const noexcept {
   return size_;
 }
 
-void task_group_core::wait_for_all(std::error_code& ec) {
+void task_group_core::wait_for(who awaited, std::error_code& ec) {
   auto mode = cancellation::honoured;
   if (ec) {
     mode = cancellation::ignored;
     request_cancel();
   }
   lock_.lock();
-  while (size_ != 0) {
+  while (has(awaited)) {
     const wake_reason reason = wait(waiting_, lock_, no_deadline, mode);
     if (reason != wake_reason::ready) {
       mode = cancellation::ignored;

@@ -26,6 +26,8 @@ constexpr std::array models{
           unbuffered_channel_model},
     model{"buffered_channel", "the same with room for one value", buffered_channel_model},
     model{"cancel", "a wait that may happen, time out and be cancelled", cancel_model},
+    model{"task_group", "its owner leaves while a fiber joins it and a thread cancels it",
+          task_group_model},
     model{"descriptor", "two workers read a stream that is closed; its number comes again",
           descriptor_model},
     model{"reused_number", "a number comes again while the old stream still has events",

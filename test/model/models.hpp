@@ -33,6 +33,7 @@ void semaphore_model(execution& threads);
 void unbuffered_channel_model(execution& threads);
 void buffered_channel_model(execution& threads);
 void cancel_model(execution& threads);
+void task_group_model(execution& threads);
 void descriptor_model(execution& threads);
 void reused_number_model(execution& threads);
 

@@ -15,7 +15,9 @@
 // of the ways of unhandled_error.hpp goes to the handler set there when the group goes.
 //
 // Threads: any task of any worker may use it, several at once; spawning is for fibers. One owner
-// destroys it, and no fiber of the group joins or destroys it.
+// destroys it, and no fiber of the group joins or destroys it. The destructor also waits for
+// tasks inside join() and request_cancel(), if their calls began while a fiber of the group had not
+// ended; all other calls must be over before it.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +42,8 @@ public:
   task_group() noexcept;
   task_group(const task_group&) = delete;
   task_group& operator=(const task_group&) = delete;
-  /// Waits for all fibers of the group, as the first lines say; it throws nothing.
+  /// Waits for all fibers of the group, as the first lines say, and until nobody is inside join()
+  /// or request_cancel(); it throws nothing.
   ~task_group();
 
   /// Spawns a fiber of the group on this worker, as weft::spawn() does, and returns a `child<T>`,
@@ -128,6 +131,8 @@ public:
   std::size_t size() const noexcept { return core_.size(); }
 
 private:
+  void join_inside(std::error_code& ec);
+
   template <fiber_function Function>
   auto spawn_at(detail::scheduler* worker, const spawn_options& options, Function&& function,
                 std::error_code& ec) {

@@ -2,10 +2,11 @@
 //
 // A fiber that has failed is kept until the group goes, in its control block: that holds the
 // exception, and reports it then if nobody has retrieved it.
-// Threads: any; the owner waits until no fiber is left before it goes.
+// Threads: any; the owner waits until no fiber and no visitor is left before it goes.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <system_error>
 #include <vector>
@@ -26,13 +27,32 @@ public:
   void on_failure(control_block& block) noexcept override;
   void remove(control_block& block) noexcept override;
 
+  // Keeps the group from going while a call from outside it is inside: a fiber that ends, whatever
+  // made it end, may be the last.
+  class visit {
+  public:
+    explicit visit(task_group_core& group) noexcept : group_(group) { group.enter(); }
+
+    visit(const visit&) = delete;
+    visit& operator=(const visit&) = delete;
+
+    ~visit() { group_.leave(); }
+
+  private:
+    task_group_core& group_;
+  };
+
   void request_cancel() noexcept;
   bool cancel_requested() const noexcept;
   std::size_t size() const noexcept;
 
   // Waits until no fiber is left. If the caller is cancelled, already if `ec` is set, or
-  // meanwhile, the fibers are too, and `ec` says why.
-  void wait_for_all(std::error_code& ec);
+  // meanwhile, the fibers are too, and `ec` says why. The caller is a visitor.
+  void wait_for_all(std::error_code& ec) { wait_for(who::fibers, ec); }
+
+  // The same, and until no visitor is left.
+  void wait_to_go(std::error_code& ec) { wait_for(who::fibers_and_visitors, ec); }
+
   // Whether the caller is a fiber of the group.
   bool contains_caller() const noexcept;
 
@@ -41,11 +61,23 @@ public:
   std::vector<std::exception_ptr> errors() const;
 
 private:
+  enum class who : std::uint8_t { fibers, fibers_and_visitors };
+
+  void enter() noexcept;
+  void leave() noexcept;
+  void wait_for(who awaited, std::error_code& ec);
+
+  // With the lock held.
+  bool has(who awaited) const noexcept {
+    return size_ != 0 || (awaited == who::fibers_and_visitors && visitors_ != 0);
+  }
+
   control_block* take_uncancelled() noexcept;
   void unlink(control_block& block) noexcept;
 
   mutable spin_lock lock_;  // guards the rest
   std::size_t size_ = 0;
+  std::size_t visitors_ = 0;
   bool cancelled_ = false;
   // Linked by group_next and group_previous: the fibers that have not been asked to end.
   control_block* uncancelled_ = nullptr;
