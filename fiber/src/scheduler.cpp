@@ -267,7 +267,7 @@ wake_reason scheduler::park(cancellation mode) {
   self.wait_is_cancellable = mode == cancellation::honoured;
   // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
   if (self.wait_is_cancellable && *judgement != verdict::none &&
-      self.wait.claim(reason_of(*judgement))) {
+      !planted(bug::fiber_deaf_between_waits) && self.wait.claim(reason_of(*judgement))) {
     return self.wait.reason();
   }
   switch_to(pick_next());

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <mutex>
 
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
 #include "futex.hpp"
@@ -71,7 +72,10 @@ deadline_clock::time_point thread_task::become_cancellable() noexcept {
   const std::lock_guard hold{lock_};
   cancellable_ = true;
   const verdict now = verdict_of(innermost_, verdict::none);
-  if (now != verdict::none && wait_.claim(reason_of(now))) resume(wait_);
+  if (now != verdict::none && !planted(bug::thread_deaf_between_waits) &&
+      wait_.claim(reason_of(now))) {
+    resume(wait_);
+  }
   return nearest_deadline();
 }
 

@@ -1,4 +1,4 @@
-// Known bugs, five of our own and four of other libraries, are planted in the core one after the
+// Known bugs, seven of our own and four of other libraries, are planted in the core one after the
 // other: the models must find each, and must find nothing without them.
 #include <iostream>
 #include <set>
@@ -33,6 +33,9 @@ constexpr planted all[] = {
     {bug::double_wake, "a wake-up is delivered twice", "wait_queue_of_fibers"},
     {bug::leaked_count, "a count is lost with a deadline", "semaphore"},
     {bug::stale_event, "an event of a closed descriptor", "reused_number"},
+    {bug::fiber_deaf_between_waits, "a woken fiber does not hear that it was cancelled",
+     "wait_again_of_fiber"},
+    {bug::thread_deaf_between_waits, "the same of a plain thread", "wait_again_of_thread"},
 };
 
 // Runs, not time: a loaded machine must find as much. Each bug takes a few hundred at most.

@@ -26,9 +26,13 @@ enum class bug : std::uint8_t {
   leaked_count,
   // An event reaches the descriptor that has got the number of the one it was for.
   stale_event,
+  // A fiber that was cancelled after a waker had ended its wait does not hear of it in the next.
+  fiber_deaf_between_waits,
+  // The same of a plain thread.
+  thread_deaf_between_waits,
 };
 
-inline constexpr int bug_count = 9;
+inline constexpr int bug_count = 11;
 
 #ifdef WEFT_MODEL_CHECK
 extern bug planted_bug;
