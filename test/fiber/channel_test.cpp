@@ -1,7 +1,6 @@
 // The channel: every value reaches one receiver, in order, whatever ends the waits on either side.
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -321,81 +320,6 @@ TEST_F(Channel, calls_that_do_not_wait_give_way_in_time) {
   });
 }
 
-// ---- values whose move throws ------------------------------------------------------------------
-
-// Its next `throws` moves fail and leave both as they were.
-struct fragile {
-  explicit fragile(int number) : value(number) {}
-
-  fragile(fragile&& other) : value(other.value) {
-    if (throws > 0) {
-      --throws;
-      throw std::runtime_error("fragile");
-    }
-    other.value = -1;
-  }
-
-  fragile& operator=(fragile&&) = delete;
-  ~fragile() = default;
-
-  static inline int throws = 0;
-  int value;
-};
-
-TEST_F(Channel, an_exception_while_it_is_buffered_reaches_the_sender_who_keeps_the_value) {
-  channel<fragile> values{1};
-  fragile value{4};
-
-  fragile::throws = 1;
-  EXPECT_THROW(values.send(std::move(value)), std::runtime_error);
-  EXPECT_EQ(values.size(), 0u);
-  EXPECT_EQ(value.value, 4);  // NOLINT(bugprone-use-after-move): the promise under test
-  values.send(std::move(value));
-
-  fragile::throws = 1;
-  EXPECT_THROW(values.receive(), std::runtime_error);
-  EXPECT_EQ(values.size(), 1u);
-  EXPECT_EQ(values.receive()->value, 4);
-}
-
-TEST_F(Channel, a_receiver_waits_on_when_the_move_to_it_throws_in_the_sender) {
-  run([] {
-    channel<fragile> values;
-    int seen = 0;
-    auto receiver = spawn([&] { seen = values.receive()->value; });
-    yield();
-
-    fragile::throws = 1;
-    EXPECT_THROW(values.send(fragile{6}), std::runtime_error);
-    yield();
-    EXPECT_EQ(seen, 0);
-    values.send(fragile{7});
-    receiver.join();
-
-    EXPECT_EQ(seen, 7);
-  });
-}
-
-TEST_F(Channel, a_sender_waits_on_when_the_move_from_it_throws_in_the_receiver) {
-  run([] {
-    for (const std::size_t capacity : {0u, 1u}) {
-      channel<fragile> values{capacity};
-      if (capacity == 1) values.send(fragile{5});
-      auto sender = spawn([&] { values.send(fragile{6}); });
-      yield();
-
-      fragile::throws = 1;
-      EXPECT_THROW(values.receive(), std::runtime_error);
-      yield();
-      if (capacity == 1) {
-        EXPECT_EQ(values.receive()->value, 5);
-      }
-      EXPECT_EQ(values.receive()->value, 6);
-      sender.join();
-    }
-  });
-}
-
 // ---- misuse ------------------------------------------------------------------------------------
 
 TEST_F(ChannelDeath, destroyed_while_somebody_waits_ends_the_process) {
@@ -410,34 +334,6 @@ TEST_F(ChannelDeath, destroyed_while_somebody_waits_ends_the_process) {
         });
       },
       testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
-}
-
-// Moves without harm but for the one time it is told to throw.
-struct throws_once {
-  static inline bool next_time = false;
-
-  throws_once() = default;
-
-  throws_once(throws_once&& /*other*/) {
-    if (std::exchange(next_time, false)) throw std::runtime_error("moved");
-  }
-};
-
-TEST_F(Channel, a_receiver_that_has_to_wait_again_hears_of_a_cancellation_in_between) {
-  run([] {
-    weft::channel<throws_once> values;
-    std::error_code ec;
-    auto receiver = weft::spawn([&] { values.receive(ec); });
-    weft::testing::all_blocked();
-    throws_once value;
-    throws_once::next_time = true;
-    EXPECT_THROW(values.send(std::move(value)), std::runtime_error);
-
-    receiver.request_cancel();
-    receiver.join();
-
-    EXPECT_EQ(ec, weft::errc::cancelled);
-  });
 }
 
 }  // namespace

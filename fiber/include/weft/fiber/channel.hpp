@@ -10,8 +10,10 @@
 // Both sides are served in the order in which they came. A call that ends with an error, cancelled,
 // timed out or closed, has moved nothing: the value is where it was. Values are moved under a spin
 // lock, so that moving and destroying a T must not wait. An exception of T's move ends the call
-// that made it; the other side waits on, and a value in the channel stays there. Destroying a
-// channel while somebody waits ends the process with one line; values in it are destroyed.
+// that made it; the other side waits on, and a value in the channel stays there. Only if it is the
+// move of a value that waits into room that a receiver has made, it ends the send instead, and the
+// room is for the next. Destroying a channel while somebody waits ends the process with one line;
+// values in it are destroyed.
 //
 // Threads: fibers of any worker and plain threads, in any mixture; those block.
 #pragma once
@@ -21,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -210,7 +213,7 @@ private:
   detail::channel_core core_;  // the last one: it sees first that the channel may not go yet
 };
 
-// When a move throws, whoever was claimed for it tries again.
+// When a move throws here or in take(), whoever was claimed for it tries again.
 template <std::move_constructible T>
 detail::channel_attempt channel<T>::put(detail::channel_access& held, T& value) {
   if (core_.closed) return detail::channel_attempt::closed;
@@ -240,15 +243,20 @@ detail::channel_attempt channel<T>::take(detail::channel_access& held, std::opti
   return core_.closed ? detail::channel_attempt::closed : detail::channel_attempt::must_wait;
 }
 
-// Puts the value of the first sender that waits where one has been taken.
+// Puts the value of the first sender that waits where one has been taken. One whose move throws
+// has had its turn: the room goes on to the next, before anybody else can take it.
 template <std::move_constructible T>
 void channel<T>::refill(detail::channel_access& held) noexcept {
-  auto* const slot = held.claim_first(core_.senders);
-  if (slot == nullptr) return;
-  try {
-    buffer_.push_back(std::move(static_cast<detail::sender_slot<T>*>(slot)->value));
-    slot->done = true;
-  } catch (...) {  // NOLINT(bugprone-empty-catch): the sender tries again, and it is thrown there
+  while (auto* const claimed = held.claim_first(core_.senders)) {
+    auto* const slot = static_cast<detail::sender_slot<T>*>(claimed);
+    try {
+      buffer_.push_back(std::move(slot->value));
+      slot->done = true;
+      return;
+    } catch (...) {
+      slot->failure = std::current_exception();
+      held.set_aside(*slot);
+    }
   }
 }
 
@@ -266,6 +274,7 @@ void channel<T>::put_until(T& value, time_point deadline, std::error_code& ec) {
     }
     detail::sender_slot<T> mine{value};
     const detail::wake_reason reason = held.wait(core_.senders, mine, deadline);
+    if (mine.failure) std::rethrow_exception(mine.failure);
     if (reason != detail::wake_reason::ready || mine.done) {
       ec = error_of(reason);
       return;

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -42,6 +43,7 @@ struct sender_slot : channel_slot {
   explicit sender_slot(T& sent) noexcept : value(sent) {}
 
   T& value;
+  std::exception_ptr failure;  // of the move that was its turn; then it is not `done`
 };
 
 template <class T>
@@ -73,11 +75,12 @@ public:
   void leave() noexcept {
     held_ = false;
     core_.lock.unlock();
+    resume_all(std::exchange(aside_, nullptr));
     resume(std::exchange(claimed_, nullptr));
   }
 
-  // Claims the first who waits on that side; null if there is none. At most once
-  // before leave().
+  // Claims the first who waits on that side; null if there is none. At most once before leave(),
+  // unless who was claimed before is set aside.
   channel_slot* claim_first(wait_list& side) noexcept {
     if (side.empty()) return nullptr;
     wait_node* const node = side.claim_first_node(wake_reason::ready);
@@ -86,12 +89,19 @@ public:
     return static_cast<channel_slot*>(node);
   }
 
+  // Makes room for another claim; `claimed` is what the last one has returned.
+  void set_aside(channel_slot& claimed) noexcept {
+    claimed.next = std::exchange(aside_, &claimed);
+    claimed_ = nullptr;
+  }
+
   // Waits on that side, having claimed nobody, and gives the lock up.
   wake_reason wait(wait_list& side, channel_slot& mine, deadline_clock::time_point deadline);
 
 private:
   channel_core& core_;
   waiter* claimed_ = nullptr;
+  wait_node* aside_ = nullptr;  // a chain for resume_all()
   bool held_ = false;
 };
 
