@@ -40,7 +40,9 @@ bool mutex::take_if_free(std::uintptr_t task) noexcept {
                                          std::memory_order_relaxed);
 }
 
+// Whoever gives way does so before it tries, or others would have to wait for the lock meanwhile.
 void mutex::lock() {
+  detail::spend_budget();
   const std::uintptr_t task = this_task();
   if (take_if_free(task)) return;
   std::error_code ec;
@@ -50,7 +52,10 @@ void mutex::lock() {
 
 void mutex::lock(std::error_code& ec) { lock_until(detail::no_deadline, ec); }
 
-bool mutex::try_lock() noexcept { return take_if_free(this_task()); }
+bool mutex::try_lock() noexcept {
+  detail::spend_budget();
+  return take_if_free(this_task());
+}
 
 bool mutex::try_lock_for(any_duration duration, std::error_code& ec) {
   return try_lock_until(detail::deadline_after(duration), ec);
@@ -73,9 +78,10 @@ bool mutex::try_lock_until(steady_clock::time_point deadline) {
 }
 
 void mutex::lock_until(steady_clock::time_point deadline, std::error_code& ec) {
+  detail::spend_budget();
   if (detail::refuse_if_cancelled(ec)) return;
   const std::uintptr_t task = this_task();
-  if (take_if_free(task)) return detail::spend_budget();
+  if (take_if_free(task)) return;
   lock_contended(task, deadline, cancellation::honoured, ec);
 }
 

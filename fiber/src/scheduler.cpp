@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <sched.h>
 #include <span>
 #include <utility>
@@ -374,10 +375,13 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   // wakes the driver that is polled here, or the request is seen.
   if (stop_requested_.load(std::memory_order_seq_cst)) obey_stop_request();
   const int saved_errno = *errno_;  // of the fiber that parks
+  // Whatever a driver calls: no fiber runs that could yield.
+  budget = UINT_MAX;
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
   expire_due();
+  budget = budget_a_run;
   *errno_ = saved_errno;
 }
 

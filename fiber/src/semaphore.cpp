@@ -26,7 +26,9 @@ void semaphore::acquire() {
   if (ec) throw std::system_error(ec, "semaphore::acquire");
 }
 
+// Whoever gives way does so before it tries, or others would have to wait for what it takes.
 bool semaphore::try_acquire() noexcept {
+  detail::spend_budget();
   const std::lock_guard hold{lock_};
   if (count_ == 0) return false;
   --count_;
@@ -54,12 +56,12 @@ bool semaphore::try_acquire_until(steady_clock::time_point deadline) {
 }
 
 void semaphore::acquire_until(steady_clock::time_point deadline, std::error_code& ec) {
+  detail::spend_budget();
   if (detail::refuse_if_cancelled(ec)) return;
   lock_.lock();
   if (count_ != 0) {
     --count_;
-    lock_.unlock();
-    return detail::spend_budget();
+    return lock_.unlock();
   }
   // Whoever wakes this one has not added to the count what it gives.
   ec = error_of(detail::wait_or_expire(waiters_, lock_, deadline, detail::cancellation::honoured));

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <pthread.h>
 #include <thread>
@@ -147,6 +148,7 @@ TEST_F(SleepingDriver, nobody_waits_for_it) {
 struct poll_notes {
   std::vector<clock_type::time_point> deadlines;
   std::atomic<bool> polled_without_limit{false};
+  std::function<void()> meanwhile = [] {};  // called by each poll
 };
 
 // Notes its polls, and sleeps as it is told.
@@ -157,6 +159,7 @@ public:
   void poll(clock::time_point deadline) override {
     notes_.deadlines.push_back(deadline);
     if (deadline == forever) notes_.polled_without_limit = true;
+    notes_.meanwhile();
     sleeper_.poll(deadline);
   }
 
@@ -204,6 +207,28 @@ TEST_F(Driver, it_is_polled_every_61_yields_of_a_fiber_that_is_alone) {
 
     EXPECT_EQ(notes.deadlines, std::vector(10, not_at_all));
   });
+}
+
+TEST_F(Driver, what_it_calls_makes_no_fiber_give_way) {
+  weft::semaphore none;
+  int turns = 0;
+  poll_notes notes;
+  notes.meanwhile = [&] {
+    const int turns_before = turns;
+    for (int i = 0; i < 100; ++i) none.try_acquire();
+    EXPECT_EQ(turns, turns_before);
+  };
+
+  run([&] {
+    auto other = weft::spawn([&] {
+      for (; turns < 1'000; ++turns) yield();
+    });
+    install(notes);
+    for (int i = 0; i < 1'000; ++i) yield();
+    other.join();
+  });
+
+  EXPECT_FALSE(notes.deadlines.empty());
 }
 
 TEST_F(Driver, it_is_polled_until_the_next_timer_when_no_fiber_is_ready) {

@@ -69,11 +69,13 @@ public:
   }
 
   /// Sends `value` if there is room or a receiver at once, and returns whether it did; false for a
-  /// closed channel. No cancellation point; never waits.
+  /// closed channel. No cancellation point; never waits, but a fiber that has made 64 calls without
+  /// waiting gives way first.
   template <class U = T>
     requires std::constructible_from<T, U>
   bool try_send(U&& value) {
     return with_value(std::forward<U>(value), [this](T& sent) {
+      detail::spend_budget();
       detail::channel_access held{core_};
       return put(held, sent) == detail::channel_attempt::done;
     });
@@ -135,8 +137,10 @@ public:
     return result;
   }
 
-  /// Receives a value if there is one at once. No cancellation point; never waits.
+  /// Receives a value if there is one at once. No cancellation point; never waits, but gives way as
+  /// try_send().
   std::optional<T> try_receive() {
+    detail::spend_budget();
     std::optional<T> result;
     detail::channel_access held{core_};
     take(held, result);

@@ -39,7 +39,8 @@ public:
   /// The same; throws std::system_error where the overload above sets `ec`.
   void acquire();
 
-  /// Takes one if it is free, and returns whether it did. No cancellation point; never waits.
+  /// Takes one if it is free, and returns whether it did. No cancellation point; never waits, but a
+  /// fiber that has made 64 calls without waiting gives way first.
   bool try_acquire() noexcept;
 
   /// Takes one within `duration`; zero or less tries once.

@@ -110,7 +110,8 @@ void throw_unless_own_deadline(const std::error_code& ec, const char* what);
 // The running fiber yields.
 void give_way();
 
-// Counts a call that succeeded without parking; after 64 of them the fiber yields.
+// Counts a call that does not park; after 64 of them the fiber yields. What takes something that
+// others may wait for calls it before it takes it.
 inline void spend_budget() {
   worker_view* const worker = running_worker;
   if (worker != nullptr && --worker->budget == 0) give_way();
