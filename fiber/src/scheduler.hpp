@@ -117,6 +117,12 @@ public:
   // Fibers that have been spawned and have not ended, but for main. From any thread.
   std::size_t live_fibers() const noexcept { return live_.load(std::memory_order_relaxed); }
 
+  // The same with those that other threads have reserved here and that have not arrived; one that
+  // arrives may be counted twice. From any thread.
+  std::size_t load() const noexcept {
+    return live_fibers() + arriving_.load(std::memory_order_relaxed);
+  }
+
   // From now on other threads may spawn fibers here, or no longer. Any thread.
   void open_to_others() noexcept;
   void close_to_others() noexcept;
@@ -215,7 +221,9 @@ private:
   atomic<std::uint32_t> visitors_{0};
   spin_lock door_;  // guards the next two
   bool open_to_others_ = true;
-  std::size_t arriving_ = 0;  // reserved by other threads, not yet received
+  // Reserved by other threads, not yet received. Relaxed: changed under the lock, and without it
+  // only loads are compared.
+  atomic<std::size_t> arriving_{0};
 };
 
 // The id of the next fiber of the process.

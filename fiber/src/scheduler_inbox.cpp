@@ -81,7 +81,7 @@ void scheduler::receive(control_block& block) noexcept {
   if (!block.has_status(fiber_status::arriving)) return make_ready(block);
   admit(block);
   const std::lock_guard hold{door_};
-  --arriving_;
+  arriving_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // After the last run: fibers that came after its end never run.
@@ -115,7 +115,7 @@ void scheduler::close_to_others() noexcept {
 
 bool scheduler::enter_remotely() noexcept {
   const std::lock_guard hold{door_};
-  if (open_to_others_) ++arriving_;
+  if (open_to_others_) arriving_.fetch_add(1, std::memory_order_relaxed);
   return open_to_others_;
 }
 
@@ -124,14 +124,14 @@ void scheduler::leave_remotely() noexcept {
   const visit here{visitors_};
   {
     const std::lock_guard hold{door_};
-    --arriving_;
+    arriving_.fetch_sub(1, std::memory_order_relaxed);
   }
   ended_.wake_all(wake_reason::ready);
 }
 
 bool scheduler::awaits_arrivals() noexcept {
   const std::lock_guard hold{door_};
-  return arriving_ != 0;
+  return arriving_.load(std::memory_order_relaxed) != 0;
 }
 
 }  // namespace weft::detail

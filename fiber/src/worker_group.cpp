@@ -34,7 +34,7 @@ worker_group::worker_group(const runtime_options& options) : number_(take_runtim
 
 scheduler& worker_group::least_loaded() const noexcept {
   return **std::ranges::min_element(
-      workers_, {}, [](const std::unique_ptr<scheduler>& each) { return each->live_fibers(); });
+      workers_, {}, [](const std::unique_ptr<scheduler>& each) { return each->load(); });
 }
 
 void worker_group::run(task_base& main_task) {

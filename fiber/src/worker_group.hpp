@@ -30,7 +30,7 @@ public:
 
   scheduler& at(std::size_t index) const noexcept { return *workers_[index]; }
 
-  // The one with the fewest fibers. Any thread.
+  // The one with the fewest fibers, those on their way to it included. Any thread.
   scheduler& least_loaded() const noexcept;
 
   // Runs `main_task` on worker 0 and the others beside it; returns when all have ended.

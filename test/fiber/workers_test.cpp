@@ -1,4 +1,5 @@
 // Several workers: where fibers run, and what reaches them from other workers.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -122,12 +123,37 @@ TEST_F(Workers, a_fiber_spawned_anywhere_goes_where_there_are_fewest) {
             std::error_code ec;
             sleep_for(24h, ec);
           }));
-          // It counts from its arrival on.
           while (arrived != i + 1) yield();
         }
         EXPECT_EQ(std::set(ran_on.begin(), ran_on.end()).size(), four);
       },
       {.workers = four});
+}
+
+TEST_F(Workers, a_fiber_on_its_way_counts_where_it_goes) {
+  std::array<std::atomic<int>, 2> ran_on{};
+  run(
+      [&] {
+        std::atomic<bool> spinning = false;
+        std::atomic<bool> enough = false;
+        auto busy = spawn_on(1, [&] {
+          spinning = true;
+          while (!enough) std::this_thread::yield();
+        });
+        while (!spinning) yield();
+        const auto mine = this_thread();
+        weft::task_group group;
+        for (int i = 0; i < 99; ++i) {
+          group.spawn_anywhere([&] { ++ran_on[this_thread() == mine ? 0 : 1]; });
+        }
+        enough = true;
+        group.join();
+        busy.join();
+      },
+      {.workers = 2});
+
+  EXPECT_EQ(ran_on[0], 50);
+  EXPECT_EQ(ran_on[1], 49);  // and the busy one
 }
 
 TEST_F(Workers, results_and_exceptions_come_back_from_another_worker) {
