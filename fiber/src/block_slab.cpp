@@ -69,10 +69,10 @@ void block_slab::take_back(control_block& block) noexcept {
   block.task = nullptr;
   block.group = nullptr;
   if (block.extras != nullptr) end_extras(block.extras);  // it has never run
-  block.name.reset();
   bool was_last = false;
   {
     const std::lock_guard hold{lock_};
+    block.name.reset();  // others that hold the lock may read it
     was_last = put_back(block);
   }
   if (was_last) delete this;

@@ -148,13 +148,13 @@ void scheduler::abandon(control_block& block) noexcept {
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
   scheduler& self = *running();
-  sanitizer_arrive(self.current_->bound_stack->sanitizer);
+  sanitizer_arrive(self.current().bound_stack->sanitizer);
   self.run_fibers();
 }
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_fibers() {
   for (;;) {
-    control_block& self = *current_;
+    control_block& self = current();
     stack& mine = *self.bound_stack;
     run_task(self);
     finish(self);  // the block may be gone now
@@ -215,12 +215,12 @@ sanitizer_context& scheduler::sanitizer_of(control_block& block) noexcept {
 }
 
 void scheduler::make_current(control_block* block) noexcept {
-  current_ = block;
+  current_.store(block, std::memory_order_release);
   judgement = block != nullptr ? &block->judgement : nullptr;
 }
 
 void scheduler::switch_to(control_block& next) noexcept {
-  control_block& self = *current_;
+  control_block& self = current();
   budget = budget_a_run;
   if (&next == &self) return;
   if (next.has_status(fiber_status::unstarted)) bind_stack(next);
@@ -258,12 +258,12 @@ void scheduler::yield() noexcept {
     poll(deadline_clock::time_point::min());
     if (ready_.empty()) return;
   }
-  ready_.push(*current_);
+  ready_.push(current());
   switch_to(pick_next());
 }
 
 wake_reason scheduler::park(cancellation mode) {
-  control_block& self = *current_;
+  control_block& self = current();
   self.forget_refusals();
   self.wait_is_cancellable = mode == cancellation::honoured;
   // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
@@ -277,7 +277,7 @@ wake_reason scheduler::park(cancellation mode) {
 
 wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellation mode) {
   if (deadline == no_deadline) return park(mode);
-  control_block& self = *current_;
+  control_block& self = current();
   timers_.arm(self.timer, deadline);
   const wake_reason reason = park(mode);
   timers_.cancel(self.timer);
@@ -336,7 +336,8 @@ void scheduler::idle() {
     if (is_test && wakes_from_calm()) continue;
     // Virtual time passes for nobody who waits in real time.
     const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
-    poll(clock_ != nullptr ? no_deadline : next);
+    const auto wake_up = clock_ != nullptr ? no_deadline : next;
+    poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up);
   }
 }
 
@@ -381,6 +382,7 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
   expire_due();
+  if (ending_) lose_patience();
   budget = budget_a_run;
   *errno_ = saved_errno;
 }
@@ -453,7 +455,7 @@ void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* 
 // ---- cancellation ------------------------------------------------------------------------------
 
 bool scheduler::refuse() {
-  control_block& self = *current_;
+  control_block& self = current();
   // Once for a fiber: it stays above.
   if (self.refusals < 1'000 && ++self.refusals == 1'000) {
     diagnose("fiber \"" + self.display_name() +

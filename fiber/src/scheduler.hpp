@@ -6,6 +6,7 @@
 // Threads: the worker only, but for what says otherwise.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -44,9 +45,12 @@ public:
   static scheduler* running() noexcept { return static_cast<scheduler*>(running_worker); }
 
   // The running fiber; there is none while one that has ended looks for the next.
-  control_block& current() noexcept { return *current_; }
+  control_block& current() noexcept { return *current_.load(std::memory_order_relaxed); }
 
-  const control_block* current_if_any() const noexcept { return current_; }
+  // Another thread may compare it; what it points to may be gone.
+  const control_block* current_if_any() const noexcept {
+    return current_.load(std::memory_order_relaxed);
+  }
 
   // Gives the next main fiber what the calling thread, which is to run it, has bound.
   // Errors: std::bad_alloc.
@@ -127,6 +131,15 @@ public:
   void open_to_others() noexcept;
   void close_to_others() noexcept;
 
+  // Until when this worker waits for its fibers to end, in real time: the smallest value before it
+  // has begun to, the largest once they have ended. From any thread.
+  deadline_clock::time_point gives_up_at() const noexcept {
+    return gives_up_at_.load(std::memory_order_relaxed);
+  }
+
+  // Ends the process because the fiber that runs does not let the worker end; from another thread.
+  [[noreturn]] void die_of_running_fiber();
+
   unsigned index() const noexcept { return index_; }
 
   worker_group& siblings() const noexcept { return siblings_; }
@@ -135,10 +148,11 @@ public:
 
   scheduler* next_listed = nullptr;  // of all schedulers of the process, see dump.cpp
 
+  static constexpr std::chrono::seconds shutdown_patience{5};
+
 private:
   // Fibers that run between two looks at the driver while some are ready.
   static constexpr unsigned picks_a_poll = 61;
-  static constexpr std::chrono::seconds shutdown_patience{5};
   static constexpr std::chrono::milliseconds trim_interval{1000};
   static constexpr std::chrono::milliseconds trim_pause{10};
 
@@ -177,11 +191,14 @@ private:
 
   void adopt_thread() noexcept;
   void end_remaining_fibers();
+  void lose_patience();
   [[noreturn]] void die_of_stubborn_fibers();
 
   // Constant-initialised, so that reading it calls nothing.
 
-  control_block* current_ = nullptr;
+  // Written by the worker. The release pairs with the load in die_of_running_fiber(). No
+  // interleaving depends on it, so that the model checker need not know it.
+  std::atomic<control_block*> current_{nullptr};
   unsigned picks_until_poll_ = picks_a_poll;
   const unsigned picks_a_round_;  // until the next poll: 1 where a seed decides the order
   ready_queue ready_;
@@ -210,6 +227,8 @@ private:
   // Written by the worker. Relaxed: others only compare loads.
   atomic<std::size_t> live_{0};
   bool ending_ = false;
+  // See gives_up_at(). Relaxed, and unknown to the model checker: it decides only when to abort.
+  std::atomic<deadline_clock::time_point> gives_up_at_{deadline_clock::time_point::min()};
   wait_queue ended_;  // main, while it waits for live_ to become 0
 
   worker_group& siblings_;

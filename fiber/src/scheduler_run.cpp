@@ -40,6 +40,7 @@ void scheduler::run(task_base& main_task) {
   main_.refusals = 0;
   make_current(&main_);
   ending_ = false;
+  gives_up_at_.store(deadline_clock::time_point::min(), std::memory_order_relaxed);
   obey_stop_request();
   take_mail();  // what was posted before
   main_task.run();
@@ -60,21 +61,26 @@ void scheduler::inherit_from_thread() {
 }
 
 void scheduler::end_remaining_fibers() {
+  gives_up_at_.store(deadline_clock::now() + shutdown_patience, std::memory_order_relaxed);
   ending_ = true;
   blocks_->for_each([this](control_block& block) {
     if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started)) {
       cancel(block);
     }
   });
-  const auto deadline = now() + shutdown_patience;
-  auto reason = wake_reason::ready;
   for (;;) {
     ended_.lock.lock();
     if (live_fibers() == 0 && !awaits_arrivals()) break;
-    if (reason == wake_reason::timed_out) die_of_stubborn_fibers();
-    reason = wait(ended_.list, ended_.lock, deadline, cancellation::ignored);
+    wait(ended_.list, ended_.lock, no_deadline, cancellation::ignored);
   }
   ended_.lock.unlock();
+  gives_up_at_.store(no_deadline, std::memory_order_relaxed);
+}
+
+// No timer of the fibers' own time: a virtual clock may jump or stand still while they end.
+void scheduler::lose_patience() {
+  if (deadline_clock::now() < gives_up_at()) return;
+  if (live_fibers() != 0 || awaits_arrivals()) die_of_stubborn_fibers();
 }
 
 void scheduler::die_of_stubborn_fibers() {
@@ -87,6 +93,19 @@ void scheduler::die_of_stubborn_fibers() {
   if (live_fibers() > 10) names += " and " + std::to_string(live_fibers() - 10) + " more";
   diagnose("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
            names);
+  std::abort();
+}
+
+void scheduler::die_of_running_fiber() {
+  std::string name;
+  const auto note_if_running = [&](const control_block& block) {
+    // While the slab is locked the block that this names keeps its name.
+    if (&block == current_.load(std::memory_order_acquire)) name = block.display_name();
+  };
+  note_if_running(main_);
+  blocks_->for_each(note_if_running);
+  diagnose("the runtime is ending, but fiber \"" + name + "\" on worker " + std::to_string(index_) +
+           " has run for 5 s without a wait");
   std::abort();
 }
 

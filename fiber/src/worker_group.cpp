@@ -1,6 +1,7 @@
 #include "worker_group.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <pthread.h>
 #include <string>
@@ -13,6 +14,10 @@ namespace {
 
 // Relaxed: only the values need to differ.
 atomic<std::uint32_t> last_runtime_number{0};
+
+// What a worker gets to end the process itself, with the names of all its fibers, before another
+// one does that with the name of the one that runs.
+constexpr std::chrono::seconds grace{1};
 
 }  // namespace
 
@@ -74,6 +79,7 @@ void worker_group::run_beside(std::size_t index) {
 void worker_group::begin_to_end() noexcept {
   {
     const std::lock_guard hold{until_ending_.lock};
+    if (!ending_) began_to_end_ = deadline_clock::now();
     ending_ = true;
   }
   until_ending_.wake_all(wake_reason::ready);
@@ -86,8 +92,23 @@ void worker_group::end_together() {
     until_all_ended_.wake_all(wake_reason::ready);
     return;
   }
-  // Woken for nothing else: the count never grows during a run.
-  wait(until_all_ended_.list, until_all_ended_.lock, no_deadline, cancellation::ignored);
+  while (unended_ != 0) {
+    const auto deadline = deadline_clock::now() + grace;
+    wait(until_all_ended_.list, until_all_ended_.lock, deadline, cancellation::ignored);
+    until_all_ended_.lock.lock();
+    if (unended_ != 0) end_if_one_is_stuck();
+  }
+  until_all_ended_.lock.unlock();
+}
+
+// With the lock of the queue held: of those that wait only one speaks.
+void worker_group::end_if_one_is_stuck() {
+  const auto now = deadline_clock::now();
+  for (const auto& each : workers_) {
+    const auto gives_up_at =
+        std::max(each->gives_up_at(), began_to_end_ + scheduler::shutdown_patience);
+    if (gives_up_at < now - grace) each->die_of_running_fiber();
+  }
 }
 
 }  // namespace weft::detail

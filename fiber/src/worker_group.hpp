@@ -40,16 +40,18 @@ public:
   // Has all workers end their fibers: the main function has returned. Any worker; again is nothing.
   void begin_to_end() noexcept;
   // Called by each worker when its fibers have ended; waits until all have, for until then fibers
-  // of others may need its poller.
+  // of others may need its poller. Ends the process when one has a fiber that never lets go.
   void end_together();
 
 private:
+  void end_if_one_is_stuck();
   void run_beside(std::size_t index);
 
   const std::uint32_t number_;
   std::vector<std::unique_ptr<scheduler>> workers_;
   // Guarded by the locks of the queues after them.
   bool ending_ = false;
+  deadline_clock::time_point began_to_end_;
   wait_queue until_ending_;
   std::size_t unended_ = 0;
   wait_queue until_all_ended_;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -63,6 +64,46 @@ TEST_F(VirtualClock, jumps_to_the_next_deadline_when_all_fibers_wait) {
 
   EXPECT_EQ(order, (std::vector{1, 2}));
   EXPECT_EQ(time.elapsed(), 48h);
+}
+
+TEST_F(VirtualClock, does_not_count_for_what_the_end_of_a_run_waits_for) {
+  virtual_clock time;
+  weft::runtime worker{{.clock = &time}};
+  bool cleaned_up = false;
+
+  worker.run([&] {
+    spawn([&] {
+      std::error_code ec;
+      sleep_for(24h, ec);
+      const weft::shield undisturbed;
+      sleep_for(1h);
+      cleaned_up = true;
+    }).detach();
+    yield();
+  });
+
+  EXPECT_TRUE(cleaned_up);
+}
+
+TEST_F(VirtualClock, may_stand_at_its_last_moment_when_a_run_ends) {
+  virtual_clock time{time_moves::by_hand};
+  weft::runtime worker{{.clock = &time}};
+  bool cleaned_up = false;
+
+  worker.run([&] {
+    spawn([&] {
+      std::error_code ec;
+      weft::event().wait(ec);
+      const weft::shield undisturbed;
+      sleep_for(0s);
+      yield();
+      cleaned_up = true;
+    }).detach();
+    yield();
+    time.advance(std::chrono::hours::max());
+  });
+
+  EXPECT_TRUE(cleaned_up);
 }
 
 TEST_F(VirtualClock, stands_still_while_a_fiber_runs) {

@@ -3,12 +3,14 @@
 #include <chrono>
 #include <csignal>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include <gtest/gtest.h>
 
 #include <weft/fiber.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/worker.hpp>
 
 #include "support/runtime_fixture.hpp"
 
@@ -116,6 +118,40 @@ TEST_F(WorkersDeath, a_stubborn_fiber_on_any_worker_ends_the_process_with_its_na
             {.workers = 2});
       },
       testing::KilledBySignal(SIGABRT), "mule");
+}
+
+// Leaves a fiber on worker `index` of two that never parks once it is cancelled.
+void leave_a_spinner_on(unsigned index) {
+  weft::run(
+      [index] {
+        std::atomic<bool> started = false;
+        spawn_on(index, {.name = "spinner"}, [&] {
+          std::error_code ec;
+          started = true;
+          if (weft::detail::this_worker().index == 0) sleep_for(24h, ec);  // lets main return
+          for (;;) std::this_thread::yield();
+        }).detach();
+        while (!started) yield();
+      },
+      {.workers = 2});
+}
+
+TEST_F(WorkersDeath, a_fiber_that_never_parks_ends_the_process_with_its_name) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        leave_a_spinner_on(1);
+      },
+      testing::KilledBySignal(SIGABRT), "\"spinner\" on worker 1 has run for 5 s without a wait");
+}
+
+TEST_F(WorkersDeath, a_fiber_of_worker_0_that_never_parks_ends_the_process_with_its_name) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        leave_a_spinner_on(0);
+      },
+      testing::KilledBySignal(SIGABRT), "\"spinner\" on worker 0 has run for 5 s without a wait");
 }
 
 }  // namespace
