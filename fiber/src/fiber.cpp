@@ -97,6 +97,11 @@ scheduler* least_loaded_worker() { return &require_scheduler().siblings().least_
 control_block* reserve_fiber(const spawn_options& options, const spawn_place& place,
                              std::error_code& ec) {
   scheduler& worker = place.worker != nullptr ? *place.worker : require_scheduler();
+  // As other workers are refused. What a fiber spawns beside itself is cancelled with it instead.
+  if (place.worker != nullptr && &worker == scheduler::running() && worker.is_ending()) {
+    ec = errc::closed;
+    return nullptr;
+  }
   return worker.reserve(options, place.group, ec);
 }
 

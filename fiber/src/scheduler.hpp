@@ -140,6 +140,9 @@ public:
   // Ends the process because the fiber that runs does not let the worker end; from another thread.
   [[noreturn]] void die_of_running_fiber();
 
+  // Whether what is left of the fibers is being ended. The worker only.
+  bool is_ending() const noexcept { return ending_; }
+
   unsigned index() const noexcept { return index_; }
 
   worker_group& siblings() const noexcept { return siblings_; }

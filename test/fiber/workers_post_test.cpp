@@ -101,6 +101,29 @@ TEST_F(WorkersPost, a_future_of_a_run_that_never_came_says_cancelled) {
   }
 }
 
+TEST_F(WorkersPost, worker_0_refuses_its_own_fibers_too_once_main_has_returned) {
+  std::error_code posted, spawned;
+  runtime workers;
+
+  workers.run([&] {
+    weft::spawn([&] {
+      std::error_code ec;
+      sleep_for(24h, ec);
+      try {
+        workers.post([] {});
+      } catch (const std::system_error& error) {
+        posted = error.code();
+      }
+      auto late = weft::spawn_on(
+          0, {}, [] {}, spawned);
+    }).detach();
+    yield();
+  });
+
+  EXPECT_EQ(posted, weft::errc::closed);
+  EXPECT_EQ(spawned, weft::errc::closed);
+}
+
 TEST_F(WorkersPost, many_threads_post_at_once_and_nothing_is_lost) {
   runtime workers{{.workers = 2}};
   constexpr int threads = 4;
