@@ -176,6 +176,7 @@ private:
   void receive(control_block& block) noexcept;
   void check_cancellation(control_block& block) noexcept;
   void drop_mail() noexcept;
+  void drop(control_block& block) noexcept;
   bool enter_remotely() noexcept;
   void leave_remotely() noexcept;
   bool awaits_arrivals() noexcept;

@@ -84,21 +84,27 @@ void scheduler::receive(control_block& block) noexcept {
   arriving_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-// After the last run: fibers that came after its end never run.
+// After the last run: fibers that came after its end never run, nor what their destructors spawn.
 void scheduler::drop_mail() noexcept {
-  for (control_block* each = woken_.take_all(); each != nullptr;) {
-    control_block& block = *std::exchange(each, each->next_ready);
-    stacks_.cancel_reservation(block.size_class);
-    block.cancel_requested.store(true, std::memory_order_relaxed);
-    block.task->abandon();
-    note_outcome(block);
-    give_up_share(block);
-    block.announce_end();
-    release_reference(block);
+  while (has_mail()) {
+    for (control_block* each = woken_.take_all(); each != nullptr;) {
+      control_block& block = *std::exchange(each, each->next_ready);
+      drop(block);
+    }
+    for (control_block* each = checks_.take_all(); each != nullptr;) {
+      release_reference(*std::exchange(each, each->next_check));
+    }
   }
-  for (control_block* each = checks_.take_all(); each != nullptr;) {
-    release_reference(*std::exchange(each, each->next_check));
-  }
+}
+
+void scheduler::drop(control_block& block) noexcept {
+  stacks_.cancel_reservation(block.size_class);
+  block.cancel_requested.store(true, std::memory_order_relaxed);
+  block.task->abandon();
+  note_outcome(block);
+  give_up_share(block);
+  block.announce_end();
+  release_reference(block);
 }
 
 // ---- fibers spawned by other threads -----------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -99,6 +100,32 @@ TEST_F(WorkersPost, a_future_of_a_run_that_never_came_says_cancelled) {
   } catch (const std::system_error& error) {
     EXPECT_EQ(error.code(), weft::errc::cancelled);
   }
+}
+
+TEST_F(WorkersPost, a_future_of_what_a_destructor_spawns_in_the_runtimes_own_says_cancelled) {
+  struct spawns_when_destroyed {
+    runtime* target;
+    std::future<int>& future;
+
+    spawns_when_destroyed(runtime& where, std::future<int>& result)
+        : target(&where), future(result) {}
+
+    spawns_when_destroyed(spawns_when_destroyed&& other) noexcept
+        : target(std::exchange(other.target, nullptr)), future(other.future) {}
+
+    ~spawns_when_destroyed() {
+      if (target != nullptr) future = target->spawn([] { return 1; });
+    }
+  };
+
+  std::future<int> future;
+  {
+    runtime workers;
+    workers.post([last_words = spawns_when_destroyed{workers, future}] {});
+  }
+
+  ASSERT_EQ(future.wait_for(0s), std::future_status::ready);
+  EXPECT_THROW(future.get(), std::system_error);
 }
 
 TEST_F(WorkersPost, worker_0_refuses_its_own_fibers_too_once_main_has_returned) {
