@@ -244,7 +244,7 @@ struct handle_maker {
 }  // namespace detail
 
 /// Spawns a fiber on this worker that calls `function()`; arguments are captured. It runs once the
-/// caller parks or yields.
+/// caller parks or yields; never if it is spawned while the runtime ends its fibers.
 ///
 /// Errors: std::errc::not_enough_memory when no stack is to be had (memory, or vm.max_map_count
 ///         where guard pages need mappings), or no memory for what the function has captured;
