@@ -1,11 +1,11 @@
 // Question: what does time cost: a timeout scope around a call, a fiber that sleeps?
-// Baseline: for a scope a steady_clock::now(), for each needs one. For sleepers the price of a tick:
-// what the kernel charges a process that does nothing but wait for the next one in epoll_wait(2).
-// All the timers of a tick share it, 100 of them with 10,000 sleepers of up to 200 ms, and only 20
-// with as many of up to a second.
-// Unit: ns per scope entered, armed and left while a million other timers are armed, median of the
-// repetitions; ns of CPU, user and system, per tick, and per sleep that ends, of fibers that sleep
-// again and again for 1 ms up to the second argument, for 3 s on one worker.
+// Baseline: for a scope a steady_clock::now(), for each needs one. For sleepers the price of a
+// tick: what the kernel charges a process that does nothing but wait for the next one in
+// epoll_wait(2). All the timers of a tick share it, 100 of them with 10,000 sleepers of up to 200
+// ms, and only 20 with as many of up to a second. Unit: ns per scope entered, armed and left while
+// a million other timers are armed, median of the repetitions; ns of CPU, user and system, per
+// tick, and per sleep that ends, of fibers that sleep again and again for 1 ms up to the second
+// argument, for 3 s on one worker.
 #include <chrono>
 #include <cstdint>
 #include <random>
@@ -97,11 +97,7 @@ void cpu_per_sleep(benchmark::State& state) {
 
 BENCHMARK(clock_read)->Repetitions(5)->ReportAggregatesOnly(true);
 BENCHMARK(timeout_scope)->Repetitions(5)->ReportAggregatesOnly(true);
-BENCHMARK(cpu_per_tick)
-    ->Iterations(1)
-    ->Repetitions(3)
-    ->UseManualTime()
-    ->ReportAggregatesOnly(true);
+BENCHMARK(cpu_per_tick)->Iterations(1)->Repetitions(3)->UseManualTime()->ReportAggregatesOnly(true);
 BENCHMARK(cpu_per_sleep)
     ->ArgNames({"sleepers", "longest_ms"})
     ->ArgsProduct({{10'000, 100'000}, {200, 1'000}})
