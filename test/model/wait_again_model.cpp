@@ -68,11 +68,11 @@ void check_in_the_end(waits& shared) {
   check(shared.queue.empty(), "no wait stays published");
 }
 
-}  // namespace
-
-void wait_again_of_fiber_model(execution& threads) {
+// A task, whose thread calls `run` with what it does, among one that wakes and one that cancels.
+template <class Run>
+void explore(execution& threads, const char* task, Run run) {
   waits shared;
-  threads.thread("fiber", [&] { in_fiber([&] { wait_and_go_on(shared); }); });
+  threads.thread(task, [&] { run([&] { wait_and_go_on(shared); }); });
   threads.thread("waker", [&] {
     wake_once(shared);
     shared.later.set();
@@ -84,18 +84,14 @@ void wait_again_of_fiber_model(execution& threads) {
   check_in_the_end(shared);
 }
 
+}  // namespace
+
+void wait_again_of_fiber_model(execution& threads) {
+  explore(threads, "fiber", [](auto body) { in_fiber(body); });
+}
+
 void wait_again_of_thread_model(execution& threads) {
-  waits shared;
-  threads.thread("thread", [&] { wait_and_go_on(shared); });
-  threads.thread("waker", [&] {
-    wake_once(shared);
-    shared.later.set();
-  });
-  threads.thread("canceller", [&] { cancel(shared); });
-
-  threads.go();
-
-  check_in_the_end(shared);
+  explore(threads, "thread", [](auto body) { body(); });
 }
 
 // The worker itself cancels what a thread has woken, or wakes what a thread has cancelled.
