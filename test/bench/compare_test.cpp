@@ -1,7 +1,6 @@
 // weft-compare as a process: tiny runs over real servers, and what it does with bad input, with
 // servers that fail, and with Ctrl-C.
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -12,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
+#include "support/scratch_folder.hpp"
 #include "support/tcp.hpp"
 
 namespace weft::test {
@@ -19,26 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using words = std::vector<std::string>;
-
-// A folder that is removed after the test.
-class temporary_folder {
-public:
-  temporary_folder() {
-    std::string name = (fs::temp_directory_path() / "weft-compare-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = name;
-  }
-
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-
-  ~temporary_folder() { fs::remove_all(path_); }
-
-  const fs::path& path() const { return path_; }
-
-private:
-  fs::path path_;
-};
 
 const fs::path build{WEFT_BIN_DIR};
 
@@ -67,7 +47,7 @@ void expect_line(const std::string& text, const std::string& part) {
 }
 
 TEST(Compare, measures_every_case_on_every_server) {
-  const temporary_folder folder;
+  const scratch_folder folder;
   const fs::path file = folder.path() / "result.json";
 
   const process_result run =
@@ -83,7 +63,7 @@ TEST(Compare, measures_every_case_on_every_server) {
 }
 
 TEST(Compare, finds_what_the_cases_are_about) {
-  const temporary_folder folder;
+  const scratch_folder folder;
   const fs::path file = folder.path() / "result.json";
 
   const process_result run =
@@ -105,7 +85,7 @@ TEST(Compare, finds_what_the_cases_are_about) {
 }
 
 TEST(Compare, records_where_it_was_made) {
-  const temporary_folder folder;
+  const scratch_folder folder;
   const fs::path file = folder.path() / "result.json";
 
   const process_result run =
@@ -205,7 +185,7 @@ protected:
     return process::run(tiny(folder_.path(), more));
   }
 
-  const temporary_folder folder_;
+  const scratch_folder folder_;
 };
 
 TEST_F(CompareFaults, measures_the_others_when_a_server_is_missing) {
@@ -280,7 +260,7 @@ std::vector<pid_t> children_of(pid_t parent) {
 }
 
 TEST(CompareInterrupt, ends_all_processes_and_prints_what_there_is) {
-  const temporary_folder folder;
+  const scratch_folder folder;
   const fs::path file = folder.path() / "result.json";
   process run{with_two_servers({"--cases", "2x64", "--json", file}, "1000")};
   run.wait_for_line("1000 rounds");

@@ -11,7 +11,7 @@ namespace {
 
 class EchoUnixTest : public LineServer {
 protected:
-  const std::string path = folder.file("socket");
+  const std::string path = folder.path("socket");
 
   // Expects that the server refuses to listen at `where`: code 1 and one line with all of `words`.
   void expect_failure(const std::string& where, const std::vector<std::string>& words) const {
@@ -53,7 +53,7 @@ TEST_P(EchoUnixTest, leaves_a_file_alone_that_is_no_socket) {
 }
 
 TEST_P(EchoUnixTest, names_the_path_where_there_is_no_folder) {
-  expect_failure(folder.file("missing/socket"), {"missing/socket", "No such file"});
+  expect_failure(folder.path("missing/socket"), {"missing/socket", "No such file"});
 }
 
 TEST_P(EchoUnixTest, removes_no_file_that_another_has_put_in_place_of_its_own) {
@@ -75,7 +75,7 @@ TEST_P(EchoUnixTest, refuses_a_path_that_is_none) {
 }
 
 TEST_P(EchoUnixTest, listens_at_the_longest_path_there_is) {
-  const std::string start_of_path = folder.file("");
+  const std::string start_of_path = folder.path("");
   const std::string longest = start_of_path + std::string(107 - start_of_path.size(), 'x');
   const running server{command({"--path", longest}), longest};
 

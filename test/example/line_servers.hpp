@@ -2,43 +2,17 @@
 // socket, whichever it has.
 #pragma once
 
-#include <cerrno>
-#include <filesystem>
 #include <optional>
-#include <stdlib.h>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "echo_servers.hpp"
+#include "support/scratch_folder.hpp"
 
 namespace weft::test {
-
-/// A folder that is removed with everything in it.
-class temporary_folder {
-public:
-  temporary_folder() : path_(std::filesystem::temp_directory_path() / "weft-echo-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) {
-      throw std::system_error(errno, std::system_category(), "mkdtemp");
-    }
-  }
-
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-
-  ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
-private:
-  std::string path_;
-};
 
 /// A server named by the parameter, and an address of its kind that is free.
 class LineServer : public EchoServer {
@@ -73,13 +47,13 @@ protected:
 
   /// Starts the server on a free address.
   running start(std::vector<std::string> arguments = {}) const {
-    const std::string path = on_unix_socket() ? folder.file("socket") : "";
+    const std::string path = on_unix_socket() ? folder.path("socket") : "";
     arguments.insert(arguments.end(),
                      {on_unix_socket() ? "--path" : "--port", on_unix_socket() ? path : "0"});
     return {command(std::move(arguments)), path};
   }
 
-  const temporary_folder folder;
+  const scratch_folder folder;
 };
 
 }  // namespace weft::test

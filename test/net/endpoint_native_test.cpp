@@ -2,9 +2,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
@@ -15,6 +13,8 @@
 #include <gtest/gtest.h>
 
 #include <weft/net/endpoint.hpp>
+
+#include "support/scratch_folder.hpp"
 
 namespace {
 
@@ -120,23 +120,6 @@ struct descriptor {
   const int fd;
 };
 
-/// A directory that is removed at the end of the test, with what lies in it.
-struct temporary_directory {
-  temporary_directory() {
-    if (::mkdtemp(path.data()) == nullptr) ADD_FAILURE() << "mkdtemp: " << std::strerror(errno);
-  }
-
-  ~temporary_directory() {
-    std::error_code ignored;  // nothing is left to do about it
-    std::filesystem::remove_all(path, ignored);
-  }
-
-  temporary_directory(const temporary_directory&) = delete;
-  temporary_directory& operator=(const temporary_directory&) = delete;
-
-  std::string path = "/tmp/weft-endpoint-XXXXXX";
-};
-
 TEST(EndpointSocket, binds_a_real_socket_and_reads_its_address_back) {
   for (const endpoint& wanted : {endpoint::loopback_v4(0), endpoint::loopback_v6(0)}) {
     const descriptor socket{::socket(wanted.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -151,8 +134,8 @@ TEST(EndpointSocket, binds_a_real_socket_and_reads_its_address_back) {
 }
 
 TEST(EndpointSocket, reads_back_what_the_kernel_says_of_unix_sockets) {
-  const temporary_directory directory;
-  const std::string prefix = directory.path + "/";
+  const weft::test::scratch_folder folder;
+  const std::string prefix = folder.path("");
   const std::string filling = prefix + std::string(108 - prefix.size(), 'p');
   const std::string unique = std::to_string(::getpid());
 

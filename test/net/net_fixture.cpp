@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -149,17 +147,6 @@ void expect_one_line(const std::vector<std::string>& lines,
     EXPECT_NE(lines[0].find(word), std::string::npos) << lines[0] << " lacks " << word;
   }
   EXPECT_EQ(lines[0].find('\n'), std::string::npos);
-}
-
-scratch_folder::scratch_folder() {
-  std::string name = std::filesystem::temp_directory_path() / "weft-net-XXXXXX";
-  require(::mkdtemp(name.data()) != nullptr, "mkdtemp");
-  path_ = name;
-}
-
-scratch_folder::~scratch_folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 no_more_descriptors::no_more_descriptors() {

@@ -15,6 +15,7 @@
 #include <weft/net.hpp>
 
 #include "support/runtime_fixture.hpp"
+#include "support/scratch_folder.hpp"
 #include "support/tcp.hpp"
 
 namespace weft::test {
@@ -87,20 +88,6 @@ template <class Condition>
 void give_way_until(Condition&& condition) {
   while (!condition()) this_fiber::yield();
 }
-
-/// A folder that is removed with everything in it.
-class scratch_folder {
-public:
-  scratch_folder();
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-  ~scratch_folder();
-
-  std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
-
-private:
-  std::string path_;
-};
 
 /// Lowers the limit on descriptors so that none is left, and restores it. Compare and switch fibers
 /// afterwards: UBSan's look at a virtual call needs descriptors too.
