@@ -1,4 +1,3 @@
-#include <mutex>
 #include <utility>
 
 #include <weft/fiber/detail/composite_wait.hpp>
@@ -9,13 +8,10 @@ composite_wait::composite_wait() noexcept : mine_(begin_wait(wake_reason::armed_
 
 composite_wait::~composite_wait() { abandon(); }
 
-void composite_wait::publish(entry& place, wait_list& list, spin_lock& held) noexcept {
-  place.list = &list;
-  place.lock = &held;
+void composite_wait::add(entry& place) noexcept {
   place.node.owner = &mine_;
   place.next = std::exchange(published_, &place);
-  list.push_back(place.node);
-  held.unlock();
+  place.list->push_back(place.node);
 }
 
 wake_reason composite_wait::wait(deadline_clock::time_point deadline, cancellation mode) {
@@ -35,11 +31,9 @@ bool composite_wait::abandon() noexcept {
   return by_ourselves;
 }
 
-// Nobody looks at the entries afterwards.
 void composite_wait::withdraw() noexcept {
   for (entry* each = std::exchange(published_, nullptr); each != nullptr; each = each->next) {
-    const std::lock_guard hold{*each->lock};
-    if (each->node.linked()) each->list->remove(each->node);
+    each->withdraw(*each);
   }
 }
 

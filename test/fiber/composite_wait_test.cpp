@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <weft/fiber.hpp>
+#include <weft/fiber/detail/biased_lock.hpp>
 #include <weft/fiber/detail/composite_wait.hpp>
 #include <weft/fiber/testing.hpp>
 
@@ -121,6 +122,31 @@ TEST_F(CompositeWait, can_be_abandoned_half_published) {
 
     EXPECT_TRUE(all_empty(queues));
     EXPECT_EQ(wait_in(queues, weft::clock::now() + 1ms), wake_reason::timed_out);
+  });
+}
+
+TEST_F(CompositeWait, takes_locks_of_different_kinds) {
+  run([] {
+    wait_queue plain;
+    weft::detail::biased_lock biased;
+    weft::detail::wait_list list;
+    auto waiting = spawn([&] {
+      std::array<composite_wait::entry, 2> places;
+      composite_wait several;
+      biased.lock();
+      several.publish(places[0], list, biased);
+      plain.lock.lock();
+      several.publish(places[1], plain.list, plain.lock);
+      return several.wait(no_deadline, cancellation::honoured);
+    });
+    weft::this_fiber::yield();
+
+    EXPECT_TRUE(plain.wake_one(wake_reason::ready));
+    waiting.join();
+
+    EXPECT_EQ(waiting.result(), wake_reason::ready);
+    EXPECT_TRUE(plain.empty());
+    EXPECT_TRUE(list.empty());
   });
 }
 

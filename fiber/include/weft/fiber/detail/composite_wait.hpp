@@ -15,7 +15,8 @@
 // Threads: the task that made it.
 #pragma once
 
-#include <weft/fiber/detail/spin_lock.hpp>
+#include <mutex>
+
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/waiter.hpp>
 
@@ -23,11 +24,12 @@ namespace weft::detail {
 
 class composite_wait {
 public:
-  // One of the places where the wait is published.
+  // One of the places where the wait is published, and how its lock is taken.
   struct entry {
     wait_node node;
     wait_list* list = nullptr;
-    spin_lock* lock = nullptr;
+    void* lock = nullptr;
+    void (*withdraw)(entry&) noexcept = nullptr;
     entry* next = nullptr;
   };
 
@@ -38,7 +40,14 @@ public:
   ~composite_wait();
 
   // Publishes the wait in `list`, whose lock the caller holds, and gives that up.
-  void publish(entry& place, wait_list& list, spin_lock& held) noexcept;
+  template <class Lock>
+  void publish(entry& place, wait_list& list, Lock& held) noexcept {
+    place.list = &list;
+    place.lock = &held;
+    place.withdraw = &withdraw_under<Lock>;
+    add(place);
+    held.unlock();
+  }
 
   // Waits until it is woken in one of the places, cancelled or `deadline` has passed, and takes it
   // out of all. At once after abandon().
@@ -49,6 +58,14 @@ public:
   bool abandon() noexcept;
 
 private:
+  // Nobody looks at the entry afterwards.
+  template <class Lock>
+  static void withdraw_under(entry& place) noexcept {
+    const std::lock_guard hold{*static_cast<Lock*>(place.lock)};
+    if (place.node.linked()) place.list->remove(place.node);
+  }
+
+  void add(entry& place) noexcept;
   void withdraw() noexcept;
 
   waiter& mine_;
