@@ -4,6 +4,8 @@
 #include <weft/fiber/error.hpp>
 #include <weft/fiber/mutex.hpp>
 
+#include "control_block.hpp"
+
 namespace weft {
 
 using detail::cancellation;
@@ -13,10 +15,19 @@ using std::chrono::steady_clock;
 
 namespace {
 
-std::uintptr_t this_task() noexcept {
+// Tells tasks apart, and a fiber from the one whose control block it has got: what a fiber holds
+// when it ends stays held.
+std::uintptr_t key_of(waiter& task) noexcept {
   static_assert(alignof(waiter) > 1);  // the lowest bit of the address is `contended`
-  return reinterpret_cast<std::uintptr_t>(&detail::waiter_of_this_task());
+  constexpr int address_bits = 48;     // of what a process gets unless it asks for more
+  auto key = reinterpret_cast<std::uintptr_t>(&task);
+  if (task.home != nullptr) {
+    key ^= static_cast<std::uintptr_t>(detail::control_block::of(task).id) << address_bits;
+  }
+  return key;
 }
+
+std::uintptr_t this_task() noexcept { return key_of(detail::waiter_of_this_task()); }
 
 }  // namespace
 
@@ -135,7 +146,7 @@ waiter* mutex::hand_on(std::uintptr_t task) noexcept {
   }
   const std::lock_guard hold{lock_};
   waiter* const next = waiters_.claim_first(wake_reason::ready);
-  std::uintptr_t holder = reinterpret_cast<std::uintptr_t>(next);
+  std::uintptr_t holder = next != nullptr ? key_of(*next) : 0;
   if (!waiters_.empty()) holder |= contended;
   // Pairs with the exchange in take_if_free(); the next one has it from the claim.
   holder_.store(holder, std::memory_order_release);

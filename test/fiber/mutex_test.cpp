@@ -1,10 +1,13 @@
 // The mutex: who gets it, when, and what is left of a wait that gave up.
+#include <cstddef>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include <weft/fiber/error.hpp>
 #include <weft/fiber/mutex.hpp>
 
 #include "players.hpp"
@@ -363,6 +366,22 @@ TEST_F(Mutex, stress_of_cancelled_waits_leaves_it_free) {
       {.workers = 2});
 }
 
+// The next fiber gets its control block.
+TEST_F(Mutex, what_a_fiber_holds_when_it_ends_stays_locked) {
+  run([] {
+    alignas(mutex) std::byte never_destroyed[sizeof(mutex)];
+    mutex& lock = *::new (never_destroyed) mutex;
+    spawn([&] { lock.lock(); }).join();
+
+    spawn([&] {
+      EXPECT_FALSE(lock.try_lock());
+      std::error_code ec;
+      EXPECT_FALSE(lock.try_lock_for(1ms, ec));
+      EXPECT_EQ(ec, weft::errc::timed_out);
+    }).join();
+  });
+}
+
 // ---- misuse ------------------------------------------------------------------------------------
 
 TEST_F(MutexDeath, destroyed_while_it_is_held_ends_the_process) {
@@ -387,6 +406,19 @@ TEST_F(MutexDeath, unlocked_by_another_fiber_ends_the_process) {
         });
       },
       testing::KilledBySignal(SIGABRT), "does not hold the mutex.*thief");
+}
+
+TEST_F(MutexDeath, unlocked_by_the_fiber_after_its_holder_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          mutex lock;
+          spawn([&] { lock.lock(); }).join();
+          spawn({.name = "heir"}, [&] { lock.unlock(); }).join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "does not hold the mutex.*heir");
 }
 
 TEST_F(MutexDeath, unlocked_without_being_locked_ends_the_process) {

@@ -2,8 +2,9 @@
 //
 // It works with std::lock_guard, unique_lock and scoped_lock. Destroying it while it is held, and
 // unlocking it without holding it, ends the process with one line. Who locks a mutex it holds gets
-// an error. A fiber that has made 64 calls without waiting, here and elsewhere, gives way to the
-// others before it locks or tries to, never while it unlocks.
+// an error; what a task still holds when it ends stays locked. A fiber that has made 64 calls
+// without waiting, here and elsewhere, gives way to the others before it locks or tries to, never
+// while it unlocks.
 //
 // Threads: fibers of any worker and plain threads, in any mixture; those block.
 #pragma once
