@@ -10,6 +10,14 @@
 
 namespace weft::detail {
 
+namespace {
+
+[[noreturn]] void left_by_another_task() noexcept {
+  misuse("a cancel scope was left by another task than the one that had entered it");
+}
+
+}  // namespace
+
 scope_state& scope_state::of(timer_node& node) noexcept {
   static_assert(offsetof(scope_state, timer) == 0);
   return *reinterpret_cast<scope_state*>(&node);
@@ -29,6 +37,8 @@ verdict verdict_of(const scope_state* innermost, verdict root) noexcept {
   return root != verdict::none ? root : result;
 }
 
+void left_before_one_inside() noexcept { misuse("a cancel scope was left before one inside it"); }
+
 void enter_scope(scope_state& scope) noexcept {
   if (scheduler* const worker = scheduler::running()) {
     scope.fiber = &worker->current();
@@ -44,15 +54,15 @@ void enter_scope(scope_state& scope) noexcept {
 void leave_scope(scope_state& scope) noexcept {
   scheduler* const worker = scheduler::running();
   if (scope.fiber != nullptr) {
-    if (worker == nullptr || &worker->current() != scope.fiber ||
-        scope.fiber->innermost_scope != &scope) {
-      misuse("a cancel scope was left by another task, or before one inside it");
-    }
+    if (worker == nullptr || &worker->current() != scope.fiber) left_by_another_task();
+    if (scope.fiber->innermost_scope != &scope) left_before_one_inside();
     worker->scope_timers().cancel(scope.timer);
     scope.fiber->innermost_scope = scope.outer;
     scope.fiber->judge();
     if (scope.fiber->judgement == verdict::none) scope.fiber->forget_refusals();
   } else {
+    // Its thread may be gone.
+    if (worker != nullptr || scope.thread != &thread_task::of_this_thread()) left_by_another_task();
     scope.thread->leave(scope);
   }
 }

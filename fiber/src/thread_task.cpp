@@ -89,7 +89,7 @@ void thread_task::enter(scope_state& scope) noexcept {
 
 void thread_task::leave(scope_state& scope) noexcept {
   const std::lock_guard hold{lock_};
-  if (innermost_ != &scope) misuse("a cancel scope was left before one inside it");
+  if (innermost_ != &scope) left_before_one_inside();
   innermost_ = scope.outer;
 }
 

@@ -211,6 +211,35 @@ TEST_F(CancelScopeDeath, left_before_one_inside_it_ends_the_process) {
       testing::KilledBySignal(SIGABRT), "before one inside it");
 }
 
+TEST_F(CancelScopeDeath, left_by_another_task_ends_the_process) {
+  constexpr const char* line = "by another task than the one that had entered it";
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          std::optional<cancel_scope> scope{std::in_place};
+          weft::spawn([&] { scope.reset(); }).join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), line);
+  // Of a thread that has ended meanwhile, too.
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        std::optional<cancel_scope> scope;
+        std::thread{[&] { scope.emplace(); }}.join();
+        scope.reset();
+      },
+      testing::KilledBySignal(SIGABRT), line);
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        std::optional<cancel_scope> scope{std::in_place};
+        weft::run([&] { scope.reset(); });
+      },
+      testing::KilledBySignal(SIGABRT), line);
+}
+
 // ---- timeouts ----------------------------------------------------------------------------------
 
 TEST_F(Timeout, ends_the_wait_under_way_and_all_that_follow) {

@@ -35,6 +35,8 @@ struct scope_state {
 // The running task enters a scope, which becomes its innermost; leaves it, which must be that.
 void enter_scope(scope_state& scope) noexcept;
 void leave_scope(scope_state& scope) noexcept;
+// Ends the process: scopes are left in the opposite order.
+[[noreturn]] void left_before_one_inside() noexcept;
 // Any thread, while the scope exists.
 void cancel_scope_for(scope_state& scope, verdict why) noexcept;
 // The running task's own scope only; no_deadline for none. One that has expired stays expired.
