@@ -83,13 +83,20 @@ void release_reference(control_block& block) noexcept {
   if (take_one(block.references)) block_slab::free(block);
 }
 
-scheduler* worker_at(std::size_t index) {
+scheduler* worker_at(std::size_t index, std::error_code& ec) noexcept {
   worker_group& workers = require_scheduler().siblings();
   if (index < workers.size()) return &workers.at(index);
-  throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                          "weft::spawn_on: there is no worker " + std::to_string(index) +
-                              "; the runtime has " + std::to_string(workers.size()) +
-                              ", counted from 0");
+  ec = std::make_error_code(std::errc::invalid_argument);
+  return nullptr;
+}
+
+scheduler* worker_at(std::size_t index) {
+  std::error_code ec;
+  scheduler* const worker = worker_at(index, ec);
+  if (!ec) return worker;
+  throw std::system_error(
+      ec, "weft::spawn_on: there is no worker " + std::to_string(index) + "; the runtime has " +
+              std::to_string(require_scheduler().siblings().size()) + ", counted from 0");
 }
 
 scheduler* least_loaded_worker() { return &require_scheduler().siblings().least_loaded(); }

@@ -249,6 +249,10 @@ TEST_F(TaskGroup, a_spawn_that_fails_is_an_error_in_both_conventions_and_leaves_
     EXPECT_THROW(group.spawn(too_large, [] {}), std::system_error);
     EXPECT_THROW(group.spawn_on(0, too_large, [] {}), std::system_error);
     EXPECT_THROW(group.spawn_on(9, [] {}), std::system_error);
+    std::error_code ec;
+    EXPECT_FALSE(group.spawn_on(
+        9, {}, [] {}, ec));
+    EXPECT_EQ(ec, std::errc::invalid_argument);
     EXPECT_THROW(group.spawn_anywhere(too_large, [] {}), std::system_error);
     EXPECT_EQ(group.size(), 0u);
     group.join();

@@ -106,6 +106,11 @@ TEST_F(Workers, one_that_does_not_exist_is_an_error_that_says_how_many_there_are
           EXPECT_EQ(error.code(), std::errc::invalid_argument);
           EXPECT_NE(std::string(error.what()).find("has 2"), std::string::npos) << error.what();
         }
+        std::error_code ec;
+        EXPECT_FALSE(spawn_on(
+                         2, {}, [] {}, ec)
+                         .joinable());
+        EXPECT_EQ(ec, std::errc::invalid_argument);
       },
       {.workers = 2});
 }

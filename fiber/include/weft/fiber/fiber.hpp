@@ -178,6 +178,8 @@ struct spawn_place {
 
 // A worker of the caller's runtime.
 // Errors: std::errc::invalid_argument, thrown, when there is none of that index.
+// Null, or an exception, with std::errc::invalid_argument when there is no such worker.
+scheduler* worker_at(std::size_t index, std::error_code& ec) noexcept;
 scheduler* worker_at(std::size_t index);
 scheduler* least_loaded_worker();
 
@@ -269,13 +271,15 @@ auto spawn(Function&& function, std::source_location location = std::source_loca
 /// Spawns a fiber on worker `index` of the runtime, counted from 0; it runs there, on another
 /// thread, as soon as that worker comes to it. A fiber never changes its worker.
 ///
-/// Errors: as spawn(); errc::closed once the main function of the runtime has returned. Throws
+/// Errors: as spawn(); errc::closed once the main function of the runtime has returned,
 ///         std::errc::invalid_argument when there is no such worker.
 template <fiber_function Function>
 auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
               std::error_code& ec) {
-  return detail::handle_maker::spawn({.worker = detail::worker_at(index)}, options,
-                                     std::forward<Function>(function), ec);
+  detail::scheduler* const worker = detail::worker_at(index, ec);
+  if (worker == nullptr) return detail::fiber_of<Function>{};
+  return detail::handle_maker::spawn({.worker = worker}, options, std::forward<Function>(function),
+                                     ec);
 }
 
 /// The same; throws std::system_error where the overload above sets `ec`.

@@ -71,7 +71,9 @@ public:
   template <fiber_function Function>
   auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
                 std::error_code& ec) {
-    return spawn_at(detail::worker_at(index), options, std::forward<Function>(function), ec);
+    detail::scheduler* const worker = detail::worker_at(index, ec);
+    if (worker == nullptr) return child_of<Function>{};
+    return spawn_at(worker, options, std::forward<Function>(function), ec);
   }
 
   /// The same; throws std::system_error where the overload above sets `ec`.
@@ -134,18 +136,19 @@ private:
   void join_inside(std::error_code& ec);
 
   template <fiber_function Function>
+  using child_of = child<std::invoke_result_t<std::decay_t<Function>>>;
+
+  template <fiber_function Function>
   auto spawn_at(detail::scheduler* worker, const spawn_options& options, Function&& function,
                 std::error_code& ec) {
-    using result = std::invoke_result_t<std::decay_t<Function>>;
-    return child<result>{detail::handle_maker::spawn({.worker = worker, .group = &core_}, options,
-                                                     std::forward<Function>(function), ec)};
+    return child_of<Function>{detail::handle_maker::spawn(
+        {.worker = worker, .group = &core_}, options, std::forward<Function>(function), ec)};
   }
 
   template <fiber_function Function>
   auto spawn_at(detail::scheduler* worker, const spawn_options& options, Function&& function) {
-    using result = std::invoke_result_t<std::decay_t<Function>>;
-    return child<result>{detail::handle_maker::spawn({.worker = worker, .group = &core_}, options,
-                                                     std::forward<Function>(function))};
+    return child_of<Function>{detail::handle_maker::spawn(
+        {.worker = worker, .group = &core_}, options, std::forward<Function>(function))};
   }
 
   const int exceptions_outside_;
