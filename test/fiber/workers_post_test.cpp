@@ -1,4 +1,5 @@
 // What plain threads hand to the workers of a runtime, and what comes back of it.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -13,6 +14,7 @@
 
 #include <weft/fiber.hpp>
 
+#include "players.hpp"
 #include "support/runtime_fixture.hpp"
 
 namespace {
@@ -167,6 +169,49 @@ TEST_F(WorkersPost, many_threads_post_at_once_and_nothing_is_lost) {
     while (ran != threads * posts) sleep_for(100us);
   });
   for (auto& each : others) each.join();
+}
+
+// What comes of it is known for each call: it is refused, or its future is ready after the run,
+// with a result or with `cancelled`.
+TEST_F(WorkersPost, threads_that_post_while_the_runtime_goes_down_all_get_an_answer) {
+  for (int round = 0; round < weft::test::stress_operations / 500; ++round) {
+    runtime workers{{.workers = 2}};
+    std::atomic<int> ran = 0;
+    std::array<std::vector<std::future<int>>, 3> accepted;
+    std::vector<std::thread> others;
+
+    workers.run([&] {
+      for (auto& mine : accepted) {
+        others.emplace_back([&] {
+          std::error_code refused;
+          while (!refused) {
+            try {
+              mine.push_back(workers.spawn([&] { return ++ran; }));
+            } catch (const std::system_error& error) {
+              refused = error.code();
+            }
+          }
+          EXPECT_EQ(refused, weft::errc::closed);
+        });
+      }
+      while (ran < round % 20) yield();
+    });
+    for (auto& each : others) each.join();
+
+    int results = 0;
+    for (auto& mine : accepted) {
+      for (auto& future : mine) {
+        ASSERT_EQ(future.wait_for(0s), std::future_status::ready);
+        try {
+          future.get();
+          ++results;
+        } catch (const std::system_error& error) {
+          EXPECT_EQ(error.code(), weft::errc::cancelled);
+        }
+      }
+    }
+    EXPECT_EQ(results, ran);
+  }
 }
 
 }  // namespace
