@@ -49,7 +49,8 @@ public:
 
   /// Waits until `condition()` is true, which is called with `lock` held.
   ///
-  /// Waits:  for notifications; not if it is true at once.
+  /// Waits:  for notifications; if it is true at once, it only counts as a call after which a fiber
+  ///         may give way to others, as those of mutex do, here with `lock` held.
   /// Ends:   when the caller is cancelled.
   /// Errors: errc::cancelled.
   template <std::predicate Condition>
