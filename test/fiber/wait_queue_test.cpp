@@ -10,6 +10,7 @@
 #include <weft/fiber.hpp>
 #include <weft/fiber/detail/fiber_group.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/testing/virtual_clock.hpp>
 
 #include "control_block.hpp"
 #include "copied_functions.hpp"
@@ -195,23 +196,26 @@ TEST_F(WaitQueue, a_wait_ends_at_its_deadline_and_leaves_the_queue) {
 }
 
 TEST_F(WaitQueue, a_wait_that_is_woken_leaves_no_timer_for_the_next) {
-  run([] {
-    wait_queue queue;
-    wake_reason second = wake_reason::none;
-    auto waiting = spawn([&] {
-      EXPECT_EQ(wait(queue, steady_clock::now() + 5ms), wake_reason::ready);
-      second = wait(queue);
-    });
-    yield();
+  weft::testing::virtual_clock time;
+  run(
+      [] {
+        wait_queue queue;
+        wake_reason second = wake_reason::none;
+        auto waiting = spawn([&] {
+          EXPECT_EQ(wait(queue, weft::clock::now() + 5ms), wake_reason::ready);
+          second = wait(queue);
+        });
+        yield();
 
-    queue.wake_one(wake_reason::ready);
-    weft::this_fiber::sleep_for(20ms);
-    EXPECT_EQ(second, wake_reason::none);
-    queue.wake_one(wake_reason::closed);
-    waiting.join();
+        queue.wake_one(wake_reason::ready);
+        weft::this_fiber::sleep_for(20ms);
+        EXPECT_EQ(second, wake_reason::none);
+        queue.wake_one(wake_reason::closed);
+        waiting.join();
 
-    EXPECT_EQ(second, wake_reason::closed);
-  });
+        EXPECT_EQ(second, wake_reason::closed);
+      },
+      {.clock = &time});
 }
 
 TEST_F(WaitQueue, a_wait_that_ignores_cancellation_is_not_ended_by_it) {
