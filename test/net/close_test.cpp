@@ -18,15 +18,6 @@ constexpr int many_rounds = under_asan || under_tsan ? 10'000 : 100'000;
 
 class Close : public runtime_test {};
 
-// A fiber that reads once, and the error that came of it.
-auto spawn_reader(socket& from) {
-  return spawn([&from] {
-    std::error_code ec;
-    read_some_text(from, 100, ec);
-    return ec;
-  });
-}
-
 TEST_F(Close, ends_the_wait_of_a_reader_within_one_turn) {
   for (auto make : {tcp_pair, unix_pair}) {
     run([&] {

@@ -107,6 +107,14 @@ std::string read_to_end(net::socket& from, std::error_code& ec, std::size_t step
   return all;
 }
 
+fiber<std::error_code> spawn_reader(net::socket& from) {
+  return spawn([&from] {
+    std::error_code ec;
+    read_some_text(from, 100, ec);
+    return ec;
+  });
+}
+
 void reset_by(unique_fd& peer) {
   const linger at_once{1, 0};
   require(::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0, "linger");

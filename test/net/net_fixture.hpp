@@ -55,6 +55,9 @@ std::string read_text(net::socket& from, std::size_t size);
 /// Reads until the stream ends or fails; `ec` says how.
 std::string read_to_end(net::socket& from, std::error_code& ec, std::size_t step = 4096);
 
+/// A fiber that reads once from `from`, which stays where it is; its result says how that ended.
+fiber<std::error_code> spawn_reader(net::socket& from);
+
 /// Makes the peer of a connection reset it: what is unsent is dropped.
 void reset_by(unique_fd& peer);
 /// Returns what has arrived at `peer` and waits for nothing.

@@ -141,11 +141,7 @@ TEST_F(Sharing, the_end_of_the_stream_is_told_to_every_reader) {
     auto [ours, peer] = tcp_pair();
     std::vector<fiber<std::error_code>> readers;
     for (int i = 0; i < 5; ++i) {
-      readers.push_back(spawn([&s = ours] {
-        std::error_code ec;
-        read_some_text(s, 10, ec);
-        return ec;
-      }));
+      readers.push_back(spawn_reader(ours));
     }
     one_turn();
     peer.reset();

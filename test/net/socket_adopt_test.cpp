@@ -153,11 +153,7 @@ TEST_F(Release, of_a_closed_socket_is_minus_one) {
 TEST_F(Release, ends_the_waits_that_are_under_way_with_errc_closed) {
   run([] {
     auto [ours, peer] = tcp_pair();
-    auto reader = spawn([&ours = ours] {
-      std::error_code ec;
-      read_some_text(ours, 10, ec);
-      return ec;
-    });
+    auto reader = spawn_reader(ours);
     one_turn();
     const unique_fd taken{ours.release()};
     one_turn();

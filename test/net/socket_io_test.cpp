@@ -251,11 +251,7 @@ TEST_F(SocketIo, after_an_own_half_close_the_peer_sees_the_end_and_can_still_be_
 TEST_F(SocketIo, a_parked_reader_is_told_of_a_reset_by_the_peer) {
   run([] {
     auto [ours, peer] = tcp_pair();
-    auto reader = spawn([&ours = ours] {
-      std::error_code ec;
-      read_some_text(ours, 10, ec);
-      return ec;
-    });
+    auto reader = spawn_reader(ours);
     one_turn();
     reset_by(peer);
     reader.join();

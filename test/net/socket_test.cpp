@@ -62,11 +62,7 @@ TEST_F(Shutdown, of_the_reading_side_ends_the_stream_for_an_own_reader) {
     for (const auto which : {socket::side::read, socket::side::both}) {
       run([&] {
         auto [ours, peer] = make();
-        auto reader = spawn([&ours = ours] {
-          std::error_code ec;
-          read_some_text(ours, 10, ec);
-          return ec;
-        });
+        auto reader = spawn_reader(ours);
         one_turn();
         ours.shutdown(which);
         reader.join();

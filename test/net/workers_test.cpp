@@ -298,11 +298,7 @@ TEST_F(NetWorkers, a_descriptor_released_elsewhere_than_where_it_is_registered_i
   run(
       [] {
         auto [ours, peer] = tcp_pair();
-        auto reader = spawn([&, &s = ours] {
-          std::error_code ec;
-          read_some_text(s, 10, ec);
-          return ec;
-        });
+        auto reader = spawn_reader(ours);
         one_turn();
         auto releaser = spawn_on(1, [&s = ours] { return s.release(); });
         releaser.join();
