@@ -48,6 +48,7 @@ bool event::wait_until(steady_clock::time_point deadline, std::error_code& ec) {
     if (!is_set()) {
       ec = error_of(
           detail::wait_or_expire(waiters_, lock_, deadline, detail::cancellation::honoured));
+      if (ec) detail::spend_budget();
       return !ec;
     }
     lock_.unlock();

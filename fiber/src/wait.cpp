@@ -58,7 +58,6 @@ wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::tim
                            cancellation mode) {
   if (!has_passed(deadline)) return wait(list, held, deadline, mode);
   held.unlock();
-  spend_budget();
   return wake_reason::timed_out;
 }
 
@@ -98,8 +97,10 @@ std::error_code error_of(wake_reason reason) noexcept {
 
 void throw_unless_own_deadline(const std::error_code& ec, const char* what) {
   if (!ec) return;
-  if (ec == errc::timed_out && current_verdict() == verdict::none) return;
-  throw std::system_error(ec, what);
+  if (ec != errc::timed_out) throw std::system_error(ec, what);
+  // Perhaps its own deadline has ended the wait, and the task was cancelled before it came here.
+  const verdict now = current_verdict();
+  if (now != verdict::none) throw std::system_error(error_of(reason_of(now)), what);
 }
 
 void warm_next_fiber() noexcept {

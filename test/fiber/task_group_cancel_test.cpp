@@ -283,6 +283,26 @@ TEST_F(TaskGroupCancel, the_throwing_join_says_it_too_and_the_caller_counts_as_c
   });
 }
 
+TEST_F(TaskGroupCancel, is_no_failure_of_a_child_whose_own_deadline_comes_in_the_same_tick) {
+  weft::testing::virtual_clock time;
+  run(
+      [] {
+        weft::semaphore none{0};
+        task_group group;
+        auto child = group.spawn([&] {
+          none.try_acquire_for(10ms);
+          weft::this_fiber::sleep_for(24h);
+        });
+        weft::this_fiber::sleep_for(10ms);  // begins before the wait of the child, and ends before
+
+        child.request_cancel();
+        group.join();
+
+        EXPECT_EQ(child.state(), weft::fiber_state::cancelled);
+      },
+      {.clock = &time});
+}
+
 TEST_F(TaskGroupCancel, the_deadline_of_a_scope_around_join_cancels_and_is_timed_out) {
   run([] {
     sleepers one;
