@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <sched.h>
 
 #include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/scope.hpp>
@@ -14,6 +15,13 @@ namespace {
 
 [[noreturn]] void left_by_another_task() noexcept {
   misuse("a cancel scope was left by another task than the one that had entered it");
+}
+
+// Until whoever has cancelled the scope, on another thread, needs neither it nor its task.
+void await_canceller(const scope_state& scope) noexcept {
+  if (scope.own.load(std::memory_order_relaxed) == verdict::none) return;
+  // Pairs with the stores in cancel_scope_for() and thread_task::expire_scopes().
+  while (!scope.told.load(std::memory_order_acquire)) ::sched_yield();
 }
 
 }  // namespace
@@ -60,10 +68,12 @@ void leave_scope(scope_state& scope) noexcept {
     scope.fiber->innermost_scope = scope.outer;
     scope.fiber->judge();
     if (scope.fiber->judgement == verdict::none) scope.fiber->forget_refusals();
+    await_canceller(scope);
   } else {
     // Its thread may be gone.
     if (worker != nullptr || scope.thread != &thread_task::of_this_thread()) left_by_another_task();
     scope.thread->leave(scope);
+    await_canceller(scope);
   }
 }
 
@@ -75,6 +85,8 @@ void cancel_scope_for(scope_state& scope, verdict why) noexcept {
   } else {
     scope.thread->cancel();
   }
+  // Pairs with the load in leave_scope().
+  scope.told.store(true, std::memory_order_release);
 }
 
 void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline) noexcept {

@@ -15,14 +15,26 @@ thread_task& thread_task::of_this_thread() noexcept {
   return mine;
 }
 
-thread_task::thread_task() noexcept : wait_(&thread_task::resume) {}
+namespace {
+
+// Counts the tasks. Relaxed: the numbers only have to differ.
+atomic<std::uint64_t> made{0};
+
+}  // namespace
+
+thread_task::thread_task() noexcept
+    : wait_(&thread_task::resume), number_(made.fetch_add(1, std::memory_order_relaxed)) {}
+
+thread_task& thread_task::of(waiter& entry) noexcept {
+  static_assert(offsetof(thread_task, wait_) == 0);
+  return reinterpret_cast<thread_task&>(entry);
+}
 
 // The last that whoever claimed the waiter does with it: the thread may run on and end before it is
 // woken. The kernel does not mind a word that is gone, and whoever sleeps on one that has its
 // address by then is woken for nothing.
 void thread_task::resume(waiter& claimed) noexcept {
-  static_assert(offsetof(thread_task, wait_) == 0);
-  auto& task = reinterpret_cast<thread_task&>(claimed);
+  thread_task& task = of(claimed);
   if (task.polling_) task.interrupt_poll();
   const std::uint32_t* const word = task.futex_word();
   // Pairs with the load in block().
@@ -115,8 +127,9 @@ void thread_task::expire_scopes() noexcept {
   const auto now = deadline_clock::now();
   for (scope_state* each = innermost_; each != nullptr; each = each->outer) {
     verdict expected = verdict::none;
-    if (each->deadline <= now) {
-      each->own.compare_exchange_strong(expected, verdict::expired, std::memory_order_acq_rel);
+    if (each->deadline <= now &&
+        each->own.compare_exchange_strong(expected, verdict::expired, std::memory_order_acq_rel)) {
+      each->told.store(true, std::memory_order_relaxed);  // nobody else is in it
     }
   }
 }

@@ -5,6 +5,7 @@
 // Threads: each for itself, but for cancel().
 #pragma once
 
+#include <cstdint>
 #include <system_error>
 
 #include <weft/fiber/detail/scope.hpp>
@@ -30,8 +31,14 @@ public:
   wake_reason wait_for_descriptor(wait_list& list, spin_lock& held, int fd, short events,
                                   cancellation mode);
 
-  // Its address tells tasks apart.
+  // Its address tells tasks apart that live at the same time.
   waiter& own_waiter() noexcept { return wait_; }
+
+  // The task whose waiter it is.
+  static thread_task& of(waiter& entry) noexcept;
+
+  // Tells it apart from those before it, too.
+  std::uint64_t number() const noexcept { return number_; }
 
   void enter(scope_state& scope) noexcept;
   void leave(scope_state& scope) noexcept;
@@ -58,6 +65,7 @@ private:
   }
 
   waiter wait_;
+  const std::uint64_t number_;
   atomic<std::uint32_t> resumed_{0};  // 1 once the wait is over and nobody else looks at `wait_`
   spin_lock lock_;                    // guards the chain of scopes and `cancellable_`
   scope_state* innermost_ = nullptr;

@@ -198,6 +198,25 @@ TEST_F(CancelScope, ends_a_join_and_the_joined_fiber_runs_on) {
   });
 }
 
+TEST_F(CancelScope, may_be_left_as_soon_as_its_task_sees_that_another_thread_cancels_it) {
+  std::atomic<cancel_scope*> current = nullptr;
+  std::atomic<bool> done = false;
+  std::thread other{[&] {
+    while (!done) {
+      if (cancel_scope* const scope = current.exchange(nullptr)) scope->request_cancel();
+    }
+  }};
+  on_both([&] {
+    for (int round = 0; round < 2'000; ++round) {
+      cancel_scope scope;
+      current = &scope;
+      while (!scope.cancel_requested()) yield();
+    }
+  });
+  done = true;
+  other.join();
+}
+
 TEST_F(CancelScopeDeath, left_before_one_inside_it_ends_the_process) {
   EXPECT_EXIT(
       {

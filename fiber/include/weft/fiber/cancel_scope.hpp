@@ -4,13 +4,14 @@
 // its destruction; scopes nest. Once a scope is cancelled, every wait inside it fails, the one
 // under way and all that follow, before it transfers anything; that is how the code is led out of
 // it. With scopes inside each other the outermost that is cancelled says why: errc::cancelled, or
-// errc::timed_out if its deadline has passed. No wait of a destructor, no unlock and no plain
-// mutex::lock() fails.
+// errc::timed_out if its deadline has passed. No wait of a destructor of weft's own, no unlock and
+// no plain mutex::lock() fails.
 //
 //     weft::timeout limit{2s};
 //     auto data = peer.read_some(buffer);   // throws std::system_error, errc::timed_out
 //
-// Threads: request_cancel() from any thread while the scope exists; the rest by its task.
+// Threads: request_cancel() from any thread, for a scope that exists when the call begins: its task
+// may see that and leave the scope meanwhile; the rest by its task.
 #pragma once
 
 #include <chrono>
@@ -119,8 +120,8 @@ std::invoke_result_t<Function> with_timeout(any_duration length, Function&& func
 }
 
 /// Calls `function()` in a timeout of that length and gives up when it expires: returns an optional
-/// of what the function returned (true, for one that returns nothing), empty (false) if
-/// errc::timed_out left it because of this timeout.
+/// of what the function returned, which is no reference (true, for one that returns nothing), empty
+/// (false) if errc::timed_out left it because of this timeout.
 ///
 /// Errors: everything else that it throws, the timeout or cancellation of an enclosing scope too.
 template <class Function>

@@ -27,6 +27,9 @@ struct scope_state {
   thread_task* thread = nullptr;
   // Set once. The exchange that sets it pairs with the loads of the task.
   atomic<verdict> own{verdict::none};
+  // Set by whoever has set `own`, as the last that it does here: the task may see that it was
+  // cancelled, and leave, before it has been told. Pairs with the load in leave_scope().
+  atomic<bool> told{false};
   bool shielded = false;
 
   static scope_state& of(timer_node& node) noexcept;
@@ -37,7 +40,7 @@ void enter_scope(scope_state& scope) noexcept;
 void leave_scope(scope_state& scope) noexcept;
 // Ends the process: scopes are left in the opposite order.
 [[noreturn]] void left_before_one_inside() noexcept;
-// Any thread, while the scope exists.
+// Any thread, for a scope that exists when the call begins; the task may leave it meanwhile.
 void cancel_scope_for(scope_state& scope, verdict why) noexcept;
 // The running task's own scope only; no_deadline for none. One that has expired stays expired.
 void set_scope_deadline(scope_state& scope,
