@@ -5,6 +5,7 @@
 #include <weft/fiber/mutex.hpp>
 
 #include "control_block.hpp"
+#include "thread_task.hpp"
 
 namespace weft {
 
@@ -15,16 +16,16 @@ using std::chrono::steady_clock;
 
 namespace {
 
-// Tells tasks apart, and a fiber from the one whose control block it has got: what a fiber holds
-// when it ends stays held.
+// Tells tasks apart, also from those that had their addresses before: what a task holds when it
+// ends stays held.
 std::uintptr_t key_of(waiter& task) noexcept {
   static_assert(alignof(waiter) > 1);  // the lowest bit of the address is `contended`
   constexpr int address_bits = 48;     // of what a process gets unless it asks for more
-  auto key = reinterpret_cast<std::uintptr_t>(&task);
-  if (task.home != nullptr) {
-    key ^= static_cast<std::uintptr_t>(detail::control_block::of(task).id) << address_bits;
-  }
-  return key;
+  const std::uint64_t number = task.home != nullptr
+                                   ? static_cast<std::uint64_t>(detail::control_block::of(task).id)
+                                   : detail::thread_task::of(task).number();
+  return reinterpret_cast<std::uintptr_t>(&task) ^
+         static_cast<std::uintptr_t>(number << address_bits);
 }
 
 std::uintptr_t this_task() noexcept { return key_of(detail::waiter_of_this_task()); }

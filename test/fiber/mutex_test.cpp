@@ -3,6 +3,7 @@
 #include <mutex>
 #include <new>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -364,6 +365,19 @@ TEST_F(Mutex, stress_of_cancelled_waits_leaves_it_free) {
         lock.unlock();
       },
       {.workers = 2});
+}
+
+// The next thread often gets its memory.
+TEST_F(Mutex, what_a_thread_holds_when_it_ends_stays_locked) {
+  alignas(mutex) std::byte never_destroyed[sizeof(mutex)];
+  mutex& lock = *::new (never_destroyed) mutex;
+  std::thread{[&] { lock.lock(); }}.join();
+
+  std::thread{[&] {
+    std::error_code ec;
+    EXPECT_FALSE(lock.try_lock_for(1ms, ec));
+    EXPECT_EQ(ec, weft::errc::timed_out);
+  }}.join();
 }
 
 // The next fiber gets its control block.
