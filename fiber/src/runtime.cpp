@@ -31,6 +31,7 @@ runtime::runtime(runtime_options options) {
           "weft::runtime: virtual time needs a single worker");
   require(::sysconf(_SC_PAGESIZE) == detail::page_size, std::errc::not_supported,
           "weft::runtime: this kernel's pages are not of 4 KiB");
+  detail::cancelled_before_start();
   state_ = std::make_unique<state>(options);
 }
 

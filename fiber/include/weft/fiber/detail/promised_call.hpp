@@ -5,11 +5,10 @@
 #include <functional>
 #include <future>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
-#include <weft/fiber/error.hpp>
+#include <weft/fiber/detail/task.hpp>
 
 namespace weft::detail {
 
@@ -27,9 +26,7 @@ public:
 
   // One that was never called was cancelled.
   ~promised_call() {
-    if (!promise_) return;
-    promise_->set_exception(std::make_exception_ptr(
-        std::system_error(make_error_code(errc::cancelled), "fiber cancelled before it started")));
+    if (promise_) promise_->set_exception(cancelled_before_start());
   }
 
   std::future<result> get_future() { return promise_->get_future(); }

@@ -4,15 +4,17 @@
 #include <exception>
 #include <functional>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include <weft/fiber/detail/atomic.hpp>
-#include <weft/fiber/error.hpp>
 
 namespace weft::detail {
+
+// What becomes of a fiber that was cancelled before it started. A runtime makes it when it is
+// constructed, which may fail; from then on it is there, however short of memory the process is.
+const std::exception_ptr& cancelled_before_start();
 
 // Runs once, on its fiber, and then keeps the outcome until the last handle is gone.
 class task_base {
@@ -71,8 +73,7 @@ public:
   }
 
   void abandon() noexcept override {
-    this->failure = std::make_exception_ptr(
-        std::system_error(make_error_code(errc::cancelled), "fiber cancelled before it started"));
+    this->failure = cancelled_before_start();
     function_.reset();
   }
 
