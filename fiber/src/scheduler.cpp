@@ -442,8 +442,8 @@ void scheduler::trim_later() noexcept {
   if (!trim_timer_.armed() && clock_ == nullptr) timers_.arm(trim_timer_, now() + trim_interval);
 }
 
-void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
-  retired_drivers_.push_back(std::move(driver_));
+void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* kind) {
+  retired_drivers_.push_back(std::move(driver_));  // or throws, and has moved nothing
   driver_ = std::move(replacement);
   installed = driver_.get();
   installed_kind = kind;
@@ -475,7 +475,7 @@ void scheduler::obey_stop_request() noexcept {
   if (stop_requested_.exchange(false, std::memory_order_acquire)) cancel(main_);
 }
 
-void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept {
+void install_driver(std::unique_ptr<driver> replacement, const void* kind) {
   scheduler* const worker = scheduler::running();
   if (worker == nullptr) {
     misuse("an operation that waits for the system, such as a read of a socket, was called on a "

@@ -112,7 +112,7 @@ public:
   const control_block& main() const noexcept { return main_; }
 
   // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
-  void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
+  void install_driver(std::unique_ptr<driver> replacement, const void* kind);
 
   deadline_clock::time_point now() const noexcept {
     return clock_ != nullptr ? clock_->now() : deadline_clock::now();

@@ -54,38 +54,40 @@ int milliseconds_until(driver::clock::time_point deadline) noexcept {
 }  // namespace
 
 poller* poller::install(std::error_code& ec) {
-  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  if (epoll < 0) {
-    ec = last_error();
+  try {
+    std::unique_ptr<poller> fresh = create(ec);
+    if (fresh == nullptr) return nullptr;
+    fresh->enter_register();
+    if (!fresh->watch_wake_event()) {
+      ec = last_error();
+      return nullptr;
+    }
+    poller* const result = fresh.get();
+    weft::detail::install_driver(std::move(fresh), &kind);
+    return result;
+  } catch (const std::bad_alloc&) {
+    ec = std::make_error_code(std::errc::not_enough_memory);
     return nullptr;
   }
-  const int wake_event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (wake_event < 0) {
-    ec = last_error();
-    ::close(epoll);
-    return nullptr;
-  }
-  std::unique_ptr<poller> fresh{new poller{epoll, wake_event}};
-  if (!fresh->watch_wake_event()) {
-    ec = last_error();
-    return nullptr;
-  }
-  poller* const result = fresh.get();
-  weft::detail::install_driver(std::move(fresh), &kind);
-  return result;
 }
 
-poller::poller(int epoll, int wake_event)
-    : epoll_(epoll), wake_event_(wake_event), id_(id_of_worker(weft::detail::this_worker())),
-      buffers_(buffer_pool::create()) {
-  enter_register();
+std::unique_ptr<poller> poller::create(std::error_code& ec) {
+  std::unique_ptr<poller> fresh{new poller};
+  fresh->epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  fresh->wake_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fresh->epoll_ >= 0 && fresh->wake_event_ >= 0) return fresh;
+  ec = last_error();
+  return nullptr;
 }
+
+poller::poller()
+    : id_(id_of_worker(weft::detail::this_worker())), buffers_(buffer_pool::create()) {}
 
 poller::~poller() {
   leave_register();
   buffers_->abandon();
-  ::close(wake_event_);
-  ::close(epoll_);
+  if (wake_event_ >= 0) ::close(wake_event_);
+  if (epoll_ >= 0) ::close(epoll_);
 }
 
 void poller::enter_register() {

@@ -94,8 +94,9 @@ private:
   // By its address, the kind of driver that a poller is.
   static constexpr char kind = 0;
 
-  poller(int epoll, int wake_event);
+  poller();
   static poller* install(std::error_code& ec);
+  static std::unique_ptr<poller> create(std::error_code& ec);
   int wait_for_events(clock::time_point deadline) noexcept;
   bool watch_wake_event() noexcept;
   bool is_sibling(std::uint32_t other_id) const noexcept;
@@ -104,8 +105,8 @@ private:
   void leave_register() noexcept;
   void warm_events(std::size_t index, std::size_t count) const noexcept;
 
-  int epoll_;
-  int wake_event_;
+  int epoll_ = -1;
+  int wake_event_ = -1;
   // {runtime : 22, worker : 10}; never 0.
   std::uint32_t id_;
   std::size_t waiting_ = 0;

@@ -13,7 +13,7 @@ namespace weft::detail {
 // Makes the running worker poll `replacement` from now on, until its runtime is destroyed. The
 // driver before it is never polled again. `kind` is an address by which the library knows its
 // driver again.
-void install_driver(std::unique_ptr<driver> replacement, const void* kind) noexcept;
+void install_driver(std::unique_ptr<driver> replacement, const void* kind);
 
 // The driver of the running worker if it was installed as of this kind, or null.
 inline driver* installed_driver(const void* kind) noexcept {
