@@ -8,7 +8,7 @@
 //     lines.close();
 //
 // Both sides are served in the order in which they came. A call that ends with an error, cancelled,
-// timed out or closed, has moved nothing: the value is where it was. Values are moved under a spin
+// timed out or closed, has moved no T: the value is where it was. Values are moved under a spin
 // lock, so that moving and destroying a T must not wait. An exception of T's move ends the call
 // that made it; the other side waits on, and a value in the channel stays there. Only if it is the
 // move of a value that waits into room that a receiver has made, it ends the send instead, and the
@@ -48,7 +48,8 @@ public:
   /// value from its hands.
   explicit channel(std::size_t capacity = 0) : capacity_(capacity) {}
 
-  /// Sends `value`, which is moved from only if that succeeds.
+  /// Sends `value`, which is moved from only if that succeeds; one of another type is converted
+  /// first, and what was moved into the T is gone with it if that fails.
   ///
   /// Waits:  for room or a receiver; not if there is one.
   /// Ends:   when the channel is closed, or the caller is cancelled.

@@ -12,7 +12,8 @@ namespace weft {
 enum class errc {
   eof = 1,    ///< the peer has ended the stream; there is nothing more to read
   timed_out,  ///< the deadline passed first; std::errc::timed_out
-  cancelled,  ///< the waiting fiber was cancelled; std::errc::operation_canceled
+  cancelled,  ///< the waiting task was cancelled; std::errc::operation_canceled. Where it can come,
+              ///< timed_out can, too: when a weft::timeout around the call has expired
   closed,     ///< the object was closed, before or while waiting; std::errc::bad_file_descriptor
 };
 

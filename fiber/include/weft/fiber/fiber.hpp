@@ -82,8 +82,9 @@ public:
   /// Waits for the end of the fiber. What came of it, its own failure too, is in result().
   ///
   /// Waits:  for the fiber to end; never once it has. The handle may be moved or detached
-  /// meanwhile. Ends:   when the caller is cancelled. Errors: errc::cancelled;
-  /// std::errc::invalid_argument for a handle that is not joinable,
+  ///         meanwhile.
+  /// Ends:   when the caller is cancelled.
+  /// Errors: errc::cancelled; std::errc::invalid_argument for a handle that is not joinable,
   ///         std::errc::resource_deadlock_would_occur for joining oneself.
   void join(std::error_code& ec);
   /// The same; throws std::system_error where the overload above sets `ec`.
@@ -176,10 +177,10 @@ struct spawn_place {
   fiber_owner* group = nullptr;
 };
 
-// A worker of the caller's runtime.
-// Errors: std::errc::invalid_argument, thrown, when there is none of that index.
-// Null, or an exception, with std::errc::invalid_argument when there is no such worker.
+// A worker of the caller's runtime; null and std::errc::invalid_argument when there is none of that
+// index.
 scheduler* worker_at(std::size_t index, std::error_code& ec) noexcept;
+// The same; throws std::system_error where the overload above sets `ec`.
 scheduler* worker_at(std::size_t index);
 scheduler* least_loaded_worker();
 

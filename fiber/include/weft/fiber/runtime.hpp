@@ -58,10 +58,9 @@ struct runtime_options {
 
 class runtime {
 public:
-  /// Errors: std::errc::not_enough_memory; std::errc::invalid_argument for a stack size over 1 GiB
-  ///         and for no workers or more than 1,024,
-  ///         and for several with a virtual clock; std::errc::not_supported where the kernel's
-  ///         pages are not of 4 KiB.
+  /// Errors: std::errc::invalid_argument for a stack size over 1 GiB, for no workers or more than
+  ///         1,024, and for several with a virtual clock; std::errc::not_supported where the
+  ///         kernel's pages are not of 4 KiB. Throws std::bad_alloc.
   explicit runtime(runtime_options options = {});
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
