@@ -25,7 +25,6 @@ using weft::detail::composite_wait;
 using weft::detail::no_deadline;
 using weft::detail::wait_queue;
 using weft::detail::wake_reason;
-using weft::test::place;
 using weft::test::players;
 
 class CompositeWait : public weft::test::runtime_test {};
@@ -198,10 +197,11 @@ TEST_F(CompositeWait, no_wake_up_is_lost_or_doubled_between_workers_and_threads)
             --waiting;
           });
         }
-        for (int who = 0; who < 3; ++who) {
-          all.start(weft::test::places[who], [&, which = static_cast<unsigned>(who)] {
-            for (unsigned i = seed; waiting != 0; ++i) {
-              if (queues[(i + which) % 3].wake_one(wake_reason::ready)) ++given;
+        unsigned first = seed;  // a queue for each to begin with
+        for (const auto where : weft::test::places) {
+          all.start(where, [&, begin = first++] {
+            for (unsigned i = begin; waiting != 0; ++i) {
+              if (queues[i % 3].wake_one(wake_reason::ready)) ++given;
               weft::this_fiber::yield();
             }
           });
