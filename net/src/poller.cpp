@@ -203,6 +203,17 @@ void abandon_buffers_of_thread(void* /*unused*/) noexcept {
   std::exchange(buffers_of_thread, nullptr)->abandon();
 }
 
+// False when there is no memory.
+bool make_buffers_of_thread() noexcept {
+  try {
+    buffers_of_thread = buffer_pool::create();
+    weft::detail::at_thread_exit(&abandon_buffers_of_thread, nullptr);
+  } catch (const std::bad_alloc&) {
+    if (buffers_of_thread != nullptr) abandon_buffers_of_thread(nullptr);
+  }
+  return buffers_of_thread != nullptr;
+}
+
 }  // namespace
 
 io_buffer* lend_buffer_slowly(std::error_code& ec) {
@@ -210,10 +221,7 @@ io_buffer* lend_buffer_slowly(std::error_code& ec) {
     poller* const worker = poller::of_this_worker(ec);
     return worker != nullptr ? worker->buffers().lend() : nullptr;
   }
-  if (buffers_of_thread == nullptr) {
-    buffers_of_thread = buffer_pool::create();
-    weft::detail::at_thread_exit(&abandon_buffers_of_thread, nullptr);
-  }
+  if (buffers_of_thread == nullptr && !make_buffers_of_thread()) return nullptr;
   return buffers_of_thread->lend();
 }
 
