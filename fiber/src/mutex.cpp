@@ -16,8 +16,8 @@ using std::chrono::steady_clock;
 
 namespace {
 
-// Tells tasks apart, also from those that had their addresses before: what a task holds when it
-// ends stays held.
+// Tells tasks apart, but for one in 65,536 also from those that had their addresses before: what a
+// task holds when it ends stays held.
 std::uintptr_t key_of(waiter& task) noexcept {
   static_assert(alignof(waiter) > 1);  // the lowest bit of the address is `contended`
   constexpr int address_bits = 48;     // of what a process gets unless it asks for more

@@ -129,7 +129,7 @@ void thread_task::expire_scopes() noexcept {
     verdict expected = verdict::none;
     if (each->deadline <= now &&
         each->own.compare_exchange_strong(expected, verdict::expired, std::memory_order_acq_rel)) {
-      each->told.store(true, std::memory_order_relaxed);  // nobody else is in it
+      each->told.store(true, std::memory_order_relaxed);  // nobody else has more to do in it
     }
   }
 }

@@ -10,8 +10,9 @@
 //     weft::timeout limit{2s};
 //     auto data = peer.read_some(buffer);   // throws std::system_error, errc::timed_out
 //
-// Threads: request_cancel() from any thread, for a scope that exists when the call begins: its task
-// may see that and leave the scope meanwhile; the rest by its task.
+// Threads: request_cancel() from any thread, for a scope that exists until the call has returned,
+// or until its task has seen that this very call has cancelled it, and leaves; the rest by its
+// task.
 #pragma once
 
 #include <chrono>

@@ -40,7 +40,8 @@ void enter_scope(scope_state& scope) noexcept;
 void leave_scope(scope_state& scope) noexcept;
 // Ends the process: scopes are left in the opposite order.
 [[noreturn]] void left_before_one_inside() noexcept;
-// Any thread, for a scope that exists when the call begins; the task may leave it meanwhile.
+// Any thread, for a scope that exists until the call has returned; where it was this call that has
+// cancelled it, the task may see that and leave it meanwhile.
 void cancel_scope_for(scope_state& scope, verdict why) noexcept;
 // The running task's own scope only; no_deadline for none. One that has expired stays expired.
 void set_scope_deadline(scope_state& scope,

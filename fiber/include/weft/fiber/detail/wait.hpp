@@ -56,14 +56,16 @@ wake_reason wait(wait_list& list, wait_node& node, Lock& held, deadline_clock::t
 wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
                  cancellation mode);
 
-// The same as the first, but returns timed_out at once for a deadline that has passed.
+// The same as the first, but returns timed_out at once for a deadline that has passed: the caller
+// calls spend_budget() before or after, lest a loop of such calls never give way.
 wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
                            cancellation mode);
 
 // Whether `deadline` has passed; never for no_deadline.
 bool has_passed(deadline_clock::time_point deadline) noexcept;
 
-// The waiter of the running fiber, or of the calling thread: its address tells tasks apart.
+// The waiter of the running fiber, or of the calling thread: its address tells those apart that
+// live at the same time.
 waiter& waiter_of_this_task() noexcept;
 
 // The same for a queue, checking for cancellation first.

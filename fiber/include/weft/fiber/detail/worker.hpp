@@ -12,7 +12,7 @@ namespace weft::detail {
 
 // Makes the running worker poll `replacement` from now on, until its runtime is destroyed. The
 // driver before it is never polled again. `kind` is an address by which the library knows its
-// driver again.
+// driver again. Throws std::bad_alloc; then the driver before it stays, and `replacement` is gone.
 void install_driver(std::unique_ptr<driver> replacement, const void* kind);
 
 // The driver of the running worker if it was installed as of this kind, or null.
