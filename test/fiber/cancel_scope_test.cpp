@@ -1,5 +1,8 @@
 // Cancel scopes, timeouts and shields: what ends which wait, and with which error.
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
@@ -14,6 +17,7 @@
 #include <weft/fiber/detail/wait.hpp>
 
 #include "on_both.hpp"
+#include "players.hpp"
 #include "sleepers.hpp"
 
 namespace {
@@ -204,13 +208,17 @@ TEST_F(CancelScope, may_be_left_as_soon_as_its_task_sees_that_another_thread_can
   std::thread other{[&] {
     while (!done) {
       if (cancel_scope* const scope = current.exchange(nullptr)) scope->request_cancel();
+      std::this_thread::yield();
     }
   }};
   on_both([&] {
-    for (int round = 0; round < 2'000; ++round) {
-      cancel_scope scope;
-      current = &scope;
-      while (!scope.cancel_requested()) yield();
+    alignas(cancel_scope) std::array<std::byte, sizeof(cancel_scope)> place;
+    for (int round = 0; round < weft::test::stress_operations / 40; ++round) {
+      auto* const scope = ::new (place.data()) cancel_scope;
+      current = scope;
+      while (!scope->cancel_requested()) yield();
+      scope->~cancel_scope();
+      place.fill(std::byte{0xff});  // whoever still looks at it crashes
     }
   });
   done = true;
