@@ -19,7 +19,7 @@ connection::connection() {
 }
 
 world::world() {
-  for (const std::size_t capacity : {0, 1, 16}) pipes_.emplace_back(capacity);
+  for (const std::size_t capacity : {0u, 1u, 16u}) pipes_.emplace_back(capacity);
 }
 
 void world::act(dice& random) {
