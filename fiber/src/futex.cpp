@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "context/sanitizer.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -19,19 +21,45 @@ timespec absolute(std::chrono::steady_clock::time_point deadline) noexcept {
           static_cast<long>(std::chrono::nanoseconds(since - seconds).count())};
 }
 
-}  // namespace
-
-bool futex_wait(const std::uint32_t* word, std::uint32_t expected,
-                std::chrono::steady_clock::time_point deadline) noexcept {
-  const int saved_errno = errno;
+// Sleeps once, until `deadline` at most; false when that has passed.
+bool sleep_on(const std::uint32_t* word, std::uint32_t expected,
+              std::chrono::steady_clock::time_point deadline) noexcept {
   const timespec limit = absolute(deadline);
   const long result =
       ::syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
                 deadline == std::chrono::steady_clock::time_point::max() ? nullptr : &limit,
                 nullptr, FUTEX_BITSET_MATCH_ANY);
-  const bool expired = result != 0 && errno == ETIMEDOUT;
+  return result == 0 || errno != ETIMEDOUT;
+}
+
+#ifdef WEFT_TSAN
+// ThreadSanitizer does not know that the thread sleeps: a signal that comes meanwhile, or just
+// before, is kept until the next call that it intercepts. So there is one now and then.
+bool sleep_for_signals(const std::uint32_t* word, std::uint32_t expected,
+                       std::chrono::steady_clock::time_point deadline) noexcept {
+  constexpr std::chrono::milliseconds nap{20};
+  for (;;) {
+    const auto limit = std::min(deadline, std::chrono::steady_clock::now() + nap);
+    const bool ended = sleep_on(word, expected, limit);
+    deliver_kept_signals();
+    if (ended) return true;
+    if (limit == deadline) return false;
+  }
+}
+#endif
+
+}  // namespace
+
+bool futex_wait(const std::uint32_t* word, std::uint32_t expected,
+                std::chrono::steady_clock::time_point deadline) noexcept {
+  const int saved_errno = errno;
+#ifdef WEFT_TSAN
+  const bool ended = sleep_for_signals(word, expected, deadline);
+#else
+  const bool ended = sleep_on(word, expected, deadline);
+#endif
   errno = saved_errno;
-  return !expired;
+  return ended;
 }
 
 void futex_wake_one(const std::uint32_t* word) noexcept {

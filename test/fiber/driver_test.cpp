@@ -125,9 +125,6 @@ TEST_F(WokenBySignal, a_wake_from_a_signal_handler_ends_the_next_poll_and_keeps_
 }
 
 TEST_F(WokenBySignal, a_wake_from_a_signal_handler_ends_a_poll_under_way) {
-  if (weft::test::under_tsan) {
-    GTEST_SKIP() << "ThreadSanitizer holds signals back that come in a bare system call";
-  }
   const pthread_t sleeper = ::pthread_self();
   std::thread other{[&] { ::pthread_kill(sleeper, SIGUSR1); }};
 

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
-#include <fstream>
 #include <poll.h>
 #include <regex>
 #include <stdexcept>
@@ -17,7 +16,6 @@
 #include <unistd.h>
 #include <utility>
 
-#include "support/sanitizers.hpp"
 
 namespace weft::test {
 namespace {
@@ -207,25 +205,8 @@ std::uint16_t process::wait_for_port() {
   return static_cast<std::uint16_t>(std::stoul(port));
 }
 
-// A signal that comes while a fiber runs is kept by ThreadSanitizer, in its state of that fiber,
-// until the same fiber runs again. So a server is given a second to fall asleep first.
-void process::let_it_fall_asleep() const {
-  const std::string path = "/proc/" + std::to_string(pid_) + "/stat";
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{1};
-  for (int asleep = 0; asleep < 3 && std::chrono::steady_clock::now() < deadline;) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    const auto name_end = line.rfind(") ");
-    const bool sleeps = name_end != std::string::npos && line[name_end + 2] == 'S';
-    asleep = sleeps ? asleep + 1 : 0;
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
-  }
-}
-
 void process::signal(int number) {
   if (reaped_) return;
-  if (under_tsan) let_it_fall_asleep();
   if (::kill(pid_, number) != 0) fail("kill");
 }
 

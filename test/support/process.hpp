@@ -89,7 +89,6 @@ private:
   template <typename Match>
   void wait_for(const std::string& what, stream from, std::chrono::seconds limit, Match match);
   void start(std::vector<std::string> argv);
-  void let_it_fall_asleep() const;
   void read_pipes();
   bool reap(std::chrono::seconds limit);
   std::string everything() const;

@@ -28,10 +28,38 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef WEFT_TSAN
+#include <csignal>
+#include <poll.h>
 #include <sanitizer/tsan_interface.h>
 #endif
 
 namespace weft::detail {
+
+// ThreadSanitizer keeps a signal that comes while a fiber runs, in its state of that fiber, until
+// that makes a call which is intercepted; a fiber that has parked may do so late, or never. So
+// signals wait in the kernel while a thread changes fibers, from a call that delivers what was kept
+// before to one that delivers what has waited.
+#ifdef WEFT_TSAN
+inline constinit thread_local sigset_t signals_before_switch{};
+
+inline void hold_signals() noexcept {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &signals_before_switch);
+}
+
+inline void let_signals_in() noexcept {
+  ::pthread_sigmask(SIG_SETMASK, &signals_before_switch, nullptr);
+}
+
+// Any call that is intercepted does so.
+inline void deliver_kept_signals() noexcept { ::pthread_sigmask(SIG_BLOCK, nullptr, nullptr); }
+
+// Where it keeps them it makes at the first call that may block, or at the first signal; one that
+// comes while it is being made is lost (SigCtx() in GCC 12). So the first such call is ours, while
+// signals are held.
+inline void make_room_for_signals() noexcept { ::poll(nullptr, 0, 0); }
+#endif
 
 // Instrumented frames are larger: stacks are enlarged by this power of two.
 #if defined(WEFT_ASAN)
@@ -51,6 +79,7 @@ struct sanitizer_context {
 #endif
 #ifdef WEFT_TSAN
   void* fiber = nullptr;
+  bool has_room_for_signals = false;
 #endif
 
   // For the stack of the calling thread.
@@ -62,6 +91,10 @@ struct sanitizer_context {
 #endif
 #ifdef WEFT_TSAN
     fiber = __tsan_get_current_fiber();
+    hold_signals();
+    make_room_for_signals();
+    has_room_for_signals = true;
+    let_signals_in();
 #endif
   }
 
@@ -75,7 +108,9 @@ struct sanitizer_context {
     __asan_unpoison_memory_region(stack_bottom, stack_size);
 #endif
 #ifdef WEFT_TSAN
-    if (fiber == nullptr) fiber = __tsan_create_fiber(0);
+    if (fiber != nullptr) return;
+    fiber = __tsan_create_fiber(0);
+    has_room_for_signals = false;
 #endif
   }
 
@@ -94,6 +129,7 @@ inline void sanitizer_leave([[maybe_unused]] sanitizer_context* from,
   __sanitizer_start_switch_fiber(from != nullptr ? &from->fake_stack : nullptr, to.bottom, to.size);
 #endif
 #ifdef WEFT_TSAN
+  hold_signals();
   __tsan_switch_to_fiber(to.fiber, 0);
 #endif
 }
@@ -102,6 +138,11 @@ inline void sanitizer_leave([[maybe_unused]] sanitizer_context* from,
 inline void sanitizer_arrive([[maybe_unused]] sanitizer_context& self) noexcept {
 #ifdef WEFT_ASAN
   __sanitizer_finish_switch_fiber(self.fake_stack, nullptr, nullptr);
+#endif
+#ifdef WEFT_TSAN
+  if (!self.has_room_for_signals) make_room_for_signals();
+  self.has_room_for_signals = true;
+  let_signals_in();
 #endif
 }
 
