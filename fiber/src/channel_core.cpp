@@ -39,4 +39,10 @@ wake_reason channel_access::wait(wait_list& side, channel_slot& mine,
   return detail::wait(side, mine, core_.lock, deadline, cancellation::honoured);
 }
 
+bool channel_access::suspend(list_suspension& wait, continuation& then, wait_list& side,
+                             channel_slot& mine, deadline_clock::time_point deadline) {
+  held_ = false;
+  return wait.begin(then, side, mine, core_.lock, deadline, cancellation::honoured);
+}
+
 }  // namespace weft::detail

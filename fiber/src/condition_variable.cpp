@@ -5,6 +5,16 @@ namespace weft {
 
 using detail::wake_reason;
 
+namespace {
+
+void require_held(const std::unique_lock<mutex>& lock) noexcept {
+  if (!lock.owns_lock()) {
+    detail::misuse("condition_variable::wait was called without holding the mutex");
+  }
+}
+
+}  // namespace
+
 condition_variable::~condition_variable() {
   // Whoever has just notified may still be inside.
   const std::lock_guard hold{lock_};
@@ -29,19 +39,56 @@ void condition_variable::notify_all() noexcept {
 
 std::cv_status condition_variable::wait_until(std::unique_lock<mutex>& lock, time_point deadline,
                                               std::error_code& ec) {
-  if (!lock.owns_lock()) {
-    detail::misuse("condition_variable::wait was called without holding the mutex");
-  }
+  require_held(lock);
   if (detail::refuse_if_cancelled(ec)) return std::cv_status::timeout;
-  mutex& held = *lock.mutex();
-  lock_.lock();
-  // A notification needs `lock_`: none comes between the mutex and the wait.
-  detail::waiter* const next_holder = held.release();
+  detail::waiter* const next_holder = give_up(lock);
   const wake_reason reason = detail::wait(waiters_, detail::waiter_of_this_task().node, lock_,
                                           deadline, detail::cancellation::honoured, next_holder);
-  held.lock();
+  lock.mutex()->lock();
   ec = detail::error_of(reason);
   return ec ? std::cv_status::timeout : std::cv_status::no_timeout;
+}
+
+// A notification needs `lock_`, which is held then: none comes between the mutex and the wait.
+// Returns whom the mutex goes to, or null.
+detail::waiter* condition_variable::give_up(std::unique_lock<mutex>& lock) noexcept {
+  lock_.lock();
+  return lock.mutex()->release();
+}
+
+// ---- for coroutines ----------------------------------------------------------------------------
+
+co::task<std::cv_status> condition_variable::co_wait_until(std::unique_lock<mutex>& lock,
+                                                           time_point deadline,
+                                                           std::error_code& ec) {
+  require_held(lock);
+  ec.clear();
+  if (detail::refuse_coroutine(ec)) {
+    co_await detail::co_budget{};
+    co_return std::cv_status::timeout;
+  }
+  detail::waiter* const next_holder = give_up(lock);
+  const wake_reason reason = co_await detail::co_wait<detail::spin_lock>{
+      waiters_, lock_, deadline, detail::cancellation::honoured, next_holder};
+  co_await lock.mutex()->co_lock();
+  ec = detail::error_of(reason);
+  co_return ec ? std::cv_status::timeout : std::cv_status::no_timeout;
+}
+
+co::task<std::cv_status> condition_variable::co_wait_until(std::unique_lock<mutex>& lock,
+                                                           time_point deadline) {
+  std::error_code ec;
+  const std::cv_status status = co_await co_wait_until(lock, deadline, ec);
+  throw_unless_timed_out(ec);
+  co_return status;
+}
+
+co::task<> condition_variable::co_wait(std::unique_lock<mutex>& lock, std::error_code& ec) {
+  co_await co_wait_until(lock, detail::no_deadline, ec);
+}
+
+co::task<> condition_variable::co_wait(std::unique_lock<mutex>& lock) {
+  co_await co_wait_until(lock, detail::no_deadline);
 }
 
 std::cv_status condition_variable::wait_until(std::unique_lock<mutex>& lock, time_point deadline) {

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/fiber/detail/continuation.hpp>
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/task.hpp>
 #include <weft/fiber/detail/wait.hpp>
@@ -35,9 +36,13 @@ enum class fiber_status : std::uint8_t {
   reserved,
   arriving,  // spawned by another thread, on its way through the inbox of its worker
   unstarted,
-  started,
+  started,  // it runs, or a context of its own is saved
+  resting,  // a coroutine that has suspended: it holds no stack
   done,
 };
+
+// In place of the size class of a stack: a task whose coroutines run on whichever stack is there.
+inline constexpr std::uint8_t stackless = 0xff;
 
 // What fills the last cache line.
 inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 64 : 160;
@@ -56,7 +61,11 @@ struct fiber_name {
 };
 
 struct alignas(64) control_block {
-  machine_context context;
+  union {
+    machine_context context{};
+    continuation* resume_point;  // while it is `resting`
+  };
+
   exception_globals exceptions;
   control_block* next_ready = nullptr;
   waiter wait;
@@ -123,6 +132,8 @@ struct alignas(64) control_block {
   bool has_status(fiber_status which) const noexcept {
     return status.load(std::memory_order_relaxed) == which;
   }
+
+  bool is_coroutine() const noexcept { return size_class == stackless; }
 
   // The block whose timer, or whose waiter, this is.
   static control_block& of(timer_node& node) noexcept;

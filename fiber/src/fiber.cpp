@@ -109,7 +109,7 @@ control_block* reserve_fiber(const spawn_options& options, const spawn_place& pl
     ec = errc::closed;
     return nullptr;
   }
-  return worker.reserve(options, place.group, ec);
+  return worker.reserve(options, place, ec);
 }
 
 void* task_storage(control_block& block, std::size_t size, std::size_t alignment,
@@ -227,6 +227,35 @@ void join_another(control_block& block, std::error_code& ec) {
 
 }  // namespace
 
+detail::joining::joining(control_block* joined, const co_error& error) noexcept
+    : co_list_operation(error, no_deadline), block_(joined) {
+  if (block_ != nullptr) add_reference(*block_);
+}
+
+detail::joining::~joining() {
+  if (block_ != nullptr) release_reference(*block_);
+}
+
+bool detail::joining::try_now(std::error_code& ec) noexcept {
+  if (block_ == nullptr) {
+    ec = std::make_error_code(std::errc::invalid_argument);
+    return true;
+  }
+  if (this_fiber::get_id() == block_->id) {
+    ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
+    return true;
+  }
+  if (is_done(*block_)) return true;
+  block_->join_lock.lock();
+  if (!is_done(*block_)) return false;
+  block_->join_lock.unlock();
+  return true;
+}
+
+detail::wait_list& detail::joining::list() noexcept { return block_->joiners; }
+
+detail::spin_lock& detail::joining::lock() noexcept { return block_->join_lock; }
+
 void any_fiber::join(std::error_code& ec) {
   ec.clear();
   if (block_ == nullptr) {
@@ -266,7 +295,8 @@ fiber_state any_fiber::state() const {
   require_fiber(block_, "fiber::state of an empty handle");
   // Pairs with the store in announce_end(), as in is_done().
   switch (block_->status.load(std::memory_order_acquire)) {
-  case detail::fiber_status::started: return fiber_state::running;
+  case detail::fiber_status::started:
+  case detail::fiber_status::resting: return fiber_state::running;
   case detail::fiber_status::done: break;
   default: return fiber_state::pending;
   }

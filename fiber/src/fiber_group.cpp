@@ -1,3 +1,4 @@
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/fiber_group.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
@@ -21,6 +22,18 @@ bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation m
     if (wait(waiting_, deadline, mode) != wake_reason::ready) return size_ == 0;
   }
   return true;
+}
+
+co::task<bool> fiber_group::co_wait_empty(deadline_clock::time_point deadline, cancellation mode) {
+  while (size_ != 0) {
+    std::error_code ec;
+    if (mode == cancellation::honoured && refuse_coroutine(ec)) co_return false;
+    waiting_.lock.lock();
+    const wake_reason reason =
+        co_await co_wait<spin_lock>{waiting_.list, waiting_.lock, deadline, mode};
+    if (reason != wake_reason::ready) co_return size_ == 0;
+  }
+  co_return true;
 }
 
 void fiber_group::add(control_block& block) noexcept {

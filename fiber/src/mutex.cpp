@@ -99,6 +99,16 @@ void mutex::lock_until(steady_clock::time_point deadline, std::error_code& ec) {
 
 void mutex::lock_contended(std::uintptr_t task, steady_clock::time_point deadline,
                            cancellation mode, std::error_code& ec) {
+  if (take_or_leave_word(task, ec)) return;
+  ec = error_of(detail::wait_or_expire(waiters_, lock_, deadline, mode));
+}
+
+bool mutex::take_or_lock(std::error_code& ec) noexcept {
+  const std::uintptr_t task = this_task();
+  return take_if_free(task) || take_or_leave_word(task, ec);
+}
+
+bool mutex::take_or_leave_word(std::uintptr_t task, std::error_code& ec) noexcept {
   lock_.lock();
   std::uintptr_t seen = holder_.load(std::memory_order_relaxed);
   // Either takes it or leaves word that somebody waits.
@@ -106,20 +116,19 @@ void mutex::lock_contended(std::uintptr_t task, steady_clock::time_point deadlin
     if ((seen & ~contended) == task) {
       lock_.unlock();
       ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
-      return;
+      return true;
     }
-    if ((seen & contended) != 0) break;
+    if ((seen & contended) != 0) return false;
     const std::uintptr_t wanted = seen == 0 ? task : seen | contended;
     // Pairs with the exchange in release().
     if (!holder_.compare_exchange_weak(seen, wanted, std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
       continue;
     }
-    if (seen != 0) break;
+    if (seen != 0) return false;
     lock_.unlock();
-    return;
+    return true;
   }
-  ec = error_of(detail::wait_or_expire(waiters_, lock_, deadline, mode));
 }
 
 void mutex::unlock() noexcept { detail::resume(release()); }

@@ -51,7 +51,9 @@ scheduler::scheduler(const runtime_options& options, worker_group& siblings, uns
       scope_timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       driver_(std::make_unique<sleeping_driver>()), wakeable_(driver_.get()),
       stacks_(options.guard), blocks_(block_slab::create()), clock_(options.clock),
-      default_stack_size_(options.stack_size), siblings_(siblings), index_(index) {
+      default_stack_size_(options.stack_size),
+      runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(siblings),
+      index_(index) {
   main_.wait.resume = &resume_fiber;
   main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab
   main_.owner = this;
@@ -69,46 +71,62 @@ scheduler::~scheduler() {
   unlist_scheduler(*this);
   while (visitors_.load(std::memory_order_acquire) != 0) ::sched_yield();
   drop_mail();
+  end_runners();
   blocks_->abandon();
 }
 
 // ---- from spawn to the end -------------------------------------------------------------------
 
-control_block* scheduler::reserve(const spawn_options& options, fiber_owner* group,
+control_block* scheduler::reserve(const spawn_options& options, const spawn_place& place,
                                   std::error_code& ec) {
   const bool remote = running() != this;
   if (remote && !enter_remotely()) {
     ec = errc::closed;
     return nullptr;
   }
-  control_block* const block = reserve_block(options, ec);
+  std::uint8_t size_class = stackless;
+  control_block* const block = reserve_stack(options, place, size_class, ec)
+                                   ? reserve_block(options, size_class, ec)
+                                   : nullptr;
   if (block == nullptr) {
     if (remote) leave_remotely();
     return nullptr;
   }
-  block->group = group;
-  if (group != nullptr) group->add(*block);
+  block->group = place.group;
+  if (place.group != nullptr) place.group->add(*block);
   return block;
 }
 
-control_block* scheduler::reserve_block(const spawn_options& options, std::error_code& ec) {
-  const auto size_class =
+bool scheduler::reserve_stack(const spawn_options& options, const spawn_place& place,
+                              std::uint8_t& size_class, std::error_code& ec) {
+  if (place.stackless) return reserve_runner(ec);
+  const auto wanted =
       stack_pool::class_of(options.stack_size != 0 ? options.stack_size : default_stack_size_);
-  if (!size_class) {
+  if (!wanted) {
     ec = std::make_error_code(std::errc::invalid_argument);
-    return nullptr;
+    return false;
   }
-  if (!stacks_.reserve(*size_class, ec)) return nullptr;
+  size_class = *wanted;
+  return stacks_.reserve(size_class, ec);
+}
+
+// Gives up what reserve_stack() has reserved.
+void scheduler::cancel_stack(std::uint8_t size_class) noexcept {
+  if (size_class != stackless) stacks_.cancel_reservation(size_class);
+}
+
+control_block* scheduler::reserve_block(const spawn_options& options, std::uint8_t size_class,
+                                        std::error_code& ec) {
   control_block* const block = blocks_->allocate();
   if (block == nullptr || !block->give_name(options.name) || !inherit_context(*block)) {
     if (block != nullptr) block_slab::free(*block);
-    stacks_.cancel_reservation(*size_class);
+    cancel_stack(size_class);
     ec = std::make_error_code(std::errc::not_enough_memory);
     return nullptr;
   }
   block->owner = this;
   block->wait.home = this;
-  block->size_class = *size_class;
+  block->size_class = size_class;
   block->location = options.location;
   block->id = next_fiber_id();
   read_floating_point_control(block->context);
@@ -140,7 +158,7 @@ void scheduler::admit(control_block& block) noexcept {
 }
 
 void scheduler::abandon(control_block& block) noexcept {
-  stacks_.cancel_reservation(block.size_class);
+  cancel_stack(block.size_class);
   if (block.group != nullptr) block.group->remove(block);
   block_slab::free(block);
   if (running() != this) leave_remotely();
@@ -148,27 +166,48 @@ void scheduler::abandon(control_block& block) noexcept {
 
 WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
   scheduler& self = *running();
-  sanitizer_arrive(self.current().bound_stack->sanitizer);
-  self.run_fibers();
+  stack& mine = *self.runs_on_;
+  sanitizer_arrive(mine.sanitizer);
+  self.run_on(mine);
 }
 
-WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_fibers() {
+// What a stack does: it runs fibers to their end, and coroutines until they suspend.
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_on(stack& mine) {
   for (;;) {
     control_block& self = current();
-    stack& mine = *self.bound_stack;
-    run_task(self);
-    finish(self);  // the block may be gone now
-    control_block& next = pick_next();
-    if (next.has_status(fiber_status::unstarted) && next.size_class == mine.size_class) {
-      stacks_.cancel_reservation(next.size_class);
-      next.bound_stack = &mine;
-      next.status.store(fiber_status::started, std::memory_order_relaxed);
-      make_current(&next);
-      budget = budget_a_run;
-      continue;
+    const bool is_runner = self.is_coroutine();
+    if (is_runner) {
+      run_coroutine(self);
+    } else {
+      run_task(self);
+      finish(self);
     }
-    leave_for(mine, next);
+    // The block may be gone now.
+    control_block& next = stalled_.empty() ? pick_next() : stalled_.pop();
+    if (take_over(mine, next)) continue;
+    if (!is_runner || idle_runner_ != nullptr || mine.size_class != runner_class_) {
+      leave_for(mine, next);
+    }
+    rest(mine, next);
   }
+}
+
+// Whether `next` can run on this stack, on which nothing runs any more.
+bool scheduler::take_over(stack& mine, control_block& next) noexcept {
+  if (next.is_coroutine()) {
+    if (mine.size_class != runner_class_ || next.has_status(fiber_status::started)) return false;
+  } else {
+    if (!next.has_status(fiber_status::unstarted) || next.size_class != mine.size_class) {
+      return false;
+    }
+    stacks_.cancel_reservation(next.size_class);
+    next.bound_stack = &mine;
+    next.status.store(fiber_status::started, std::memory_order_relaxed);
+  }
+  runs_on_ = &mine;
+  make_current(&next);
+  budget = budget_a_run;
+  return true;
 }
 
 void scheduler::run_task(control_block& self) noexcept {
@@ -178,6 +217,11 @@ void scheduler::run_task(control_block& self) noexcept {
   } else {
     self.task->run();
   }
+  settle(self);
+}
+
+// Notes how the function of a task has ended, and tells its group of a failure.
+void scheduler::settle(control_block& self) noexcept {
   if (!self.task->failure) return;
   note_outcome(self);
   if (self.group != nullptr && !self.task->cancelled) self.group->on_failure(self);
@@ -204,14 +248,35 @@ void scheduler::finish(control_block& self) noexcept {
 
 void scheduler::bind_stack(control_block& block) noexcept {
   stack& bound = stacks_.take(block.size_class);
-  block.bound_stack = &bound;
+  block.bound_stack = runs_on_ = &bound;
   block.status.store(fiber_status::started, std::memory_order_relaxed);
   bound.sanitizer.prepare(bound.base, bound.size);
   start_context(block.context, bound.top(), bound.size - bound.colour, &scheduler::fiber_entry);
 }
 
 sanitizer_context& scheduler::sanitizer_of(control_block& block) noexcept {
+  if (block.is_coroutine() && block.bound_stack == nullptr) return runs_on_->sanitizer;
   return block.bound_stack != nullptr ? block.bound_stack->sanitizer : main_sanitizer_;
+}
+
+// What to switch to so that `block` runs; null for a coroutine when there is no stack to run it on.
+machine_context* scheduler::context_to_run(control_block& block) noexcept {
+  if (block.has_status(fiber_status::started)) return &block.context;
+  if (block.is_coroutine()) {
+    block.exceptions = {};
+    return take_runner();
+  }
+  bind_stack(block);
+  return &block.context;
+}
+
+// The same for `chosen`, or for the next that can run.
+machine_context& scheduler::context_to_run_one_of(control_block*& chosen) noexcept {
+  for (;;) {
+    if (machine_context* const found = context_to_run(*chosen)) return *found;
+    stalled_.push(*chosen);
+    chosen = &pick_next();
+  }
 }
 
 void scheduler::make_current(control_block* block) noexcept {
@@ -219,60 +284,91 @@ void scheduler::make_current(control_block* block) noexcept {
   judgement = block != nullptr ? &block->judgement : nullptr;
 }
 
-void scheduler::switch_to(control_block& next) noexcept {
+void scheduler::switch_to(control_block& chosen) noexcept {
   control_block& self = current();
+  control_block* next = &chosen;
   budget = budget_a_run;
-  if (&next == &self) return;
-  if (next.has_status(fiber_status::unstarted)) bind_stack(next);
+  if (next == &self) return;
+  // A coroutine that blocks keeps the stack of its runner until it suspends again.
+  if (self.is_coroutine()) self.bound_stack = runs_on_;
+  machine_context* to = &next->context;
+  if (!next->has_status(fiber_status::started)) to = &context_to_run_one_of(next);
+  if (next == &self) return keep_stack(self);
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
   self.exceptions = *exceptions_;
-  *exceptions_ = next.exceptions;
-  make_current(&next);
-  sanitizer_leave(&sanitizer_of(self), sanitizer_of(next));
-  switch_context(self.context, next.context);
+  *exceptions_ = next->exceptions;
+  make_current(next);
+  sanitizer_leave(&sanitizer_of(self), sanitizer_of(*next));
+  switch_context(self.context, *to);
   sanitizer_arrive(sanitizer_of(self));
+  if (self.is_coroutine()) keep_stack(self);
   *errno_ = saved_errno;
 }
 
 // What runs is the end of a fiber, on the stack `mine`, which is free from here on: nothing takes
 // it before the switch.
-WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& next) noexcept {
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& chosen) noexcept {
+  control_block* next = &chosen;
   // Bound first, or it could be given the stack that is still in use.
-  if (next.has_status(fiber_status::unstarted)) bind_stack(next);
+  machine_context& to = context_to_run_one_of(next);
   stacks_.release(mine);
   trim_later();
-  *exceptions_ = next.exceptions;
-  make_current(&next);
+  *exceptions_ = next->exceptions;
+  make_current(next);
   budget = budget_a_run;
-  sanitizer_leave(nullptr, sanitizer_of(next));
-  switch_context(left_for_good_, next.context);
+  sanitizer_leave(nullptr, sanitizer_of(*next));
+  switch_context(left_for_good_, to);
   __builtin_unreachable();
 }
 
+// What runs is the end of a coroutine on a stack that waits here for the next one.
+void scheduler::rest(stack& mine, control_block& chosen) noexcept {
+  control_block* next = &chosen;
+  machine_context& to = context_to_run_one_of(next);
+  idle_runner_ = &mine;
+  *exceptions_ = next->exceptions;
+  make_current(next);
+  budget = budget_a_run;
+  sanitizer_leave(&mine.sanitizer, sanitizer_of(*next));
+  switch_context(runner_context_, to);
+  sanitizer_arrive(mine.sanitizer);
+}
+
+// Goes on where it blocked; a coroutine on the stack that is its runner's again.
+void scheduler::keep_stack(control_block& self) noexcept {
+  if (self.is_coroutine()) runs_on_ = std::exchange(self.bound_stack, nullptr);
+}
+
+// For a yield: whether somebody is, as far as is known without a look at the driver each time.
+bool scheduler::others_are_ready() {
+  if (!ready_.empty()) return true;
+  budget = budget_a_run;
+  if (--picks_until_poll_ != 0) return false;
+  picks_until_poll_ = picks_a_round_;
+  poll(deadline_clock::time_point::min());
+  return !ready_.empty();
+}
+
 void scheduler::yield() noexcept {
-  if (ready_.empty()) {
-    budget = budget_a_run;
-    if (--picks_until_poll_ != 0) return;
-    picks_until_poll_ = picks_a_round_;
-    poll(deadline_clock::time_point::min());
-    if (ready_.empty()) return;
-  }
+  if (!others_are_ready()) return;
   ready_.push(current());
   switch_to(pick_next());
 }
 
 wake_reason scheduler::park(cancellation mode) {
   control_block& self = current();
+  if (!end_if_cancelled(self, mode)) switch_to(pick_next());
+  return self.wait.reason();
+}
+
+// Of the wait that has just begun.
+bool scheduler::end_if_cancelled(control_block& self, cancellation mode) noexcept {
   self.forget_refusals();
   self.wait_is_cancellable = mode == cancellation::honoured;
   // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
-  if (self.wait_is_cancellable && *judgement != verdict::none &&
-      !planted(bug::fiber_deaf_between_waits) && self.wait.claim(reason_of(*judgement))) {
-    return self.wait.reason();
-  }
-  switch_to(pick_next());
-  return self.wait.reason();
+  return self.wait_is_cancellable && *judgement != verdict::none &&
+         !planted(bug::fiber_deaf_between_waits) && self.wait.claim(reason_of(*judgement));
 }
 
 wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellation mode) {
@@ -358,13 +454,13 @@ testing::holdings scheduler::count_holdings() noexcept {
   testing::holdings result;
   result.fibers = live_fibers();
   const auto count_waiting = [&](const control_block& block) {
-    if (block.has_status(fiber_status::started) && block.wait.armed()) {
-      ++result.waiting;
-    }
+    const bool runs =
+        block.has_status(fiber_status::started) || block.has_status(fiber_status::resting);
+    if (runs && block.wait.armed()) ++result.waiting;
   };
   count_waiting(main_);
   blocks_->for_each(count_waiting);
-  result.stacks = stacks_.in_use();
+  result.stacks = stacks_.in_use() - (idle_runner_ != nullptr ? 1 : 0);
   result.timers = timers_.size() - (trim_timer_.armed() ? 1 : 0);
   result.scopes = scope_timers_.size();
   result.driver_has_waiters = driver_->has_waiters();
@@ -455,14 +551,18 @@ void scheduler::install_driver(std::unique_ptr<driver> replacement, const void* 
 // ---- cancellation ------------------------------------------------------------------------------
 
 bool scheduler::refuse() {
+  count_refusal();
+  spend_budget();
+  return true;
+}
+
+void scheduler::count_refusal() {
   control_block& self = current();
   // Once for a fiber: it stays above.
   if (self.refusals < 1'000 && ++self.refusals == 1'000) {
     diagnose("fiber \"" + self.display_name() +
              "\" is cancelled, but goes on after 1,000 calls that told it so");
   }
-  spend_budget();
-  return true;
 }
 
 void scheduler::request_stop() noexcept {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/continuation.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/driver.hpp>
@@ -62,7 +63,8 @@ public:
 
   // From any thread. Errors: as weft::spawn(), and errc::closed on
   // another thread once the fibers of the run are being ended.
-  control_block* reserve(const spawn_options& options, fiber_owner* group, std::error_code& ec);
+  control_block* reserve(const spawn_options& options, const spawn_place& place,
+                         std::error_code& ec);
   void start(control_block& block, task_base& task) noexcept;
   void abandon(control_block& block) noexcept;
 
@@ -83,11 +85,28 @@ public:
   wake_reason park(cancellation mode);
   // Arms the running fiber's timer around a park(), if there is a deadline.
   wake_reason park_until(deadline_clock::time_point deadline, cancellation mode);
+
+  // For a coroutine, which then returns to its runner: the same up to the switch. False when the
+  // wait has ended already. The timer is cancelled by end_suspension().
+  bool suspend_until(continuation& then, deadline_clock::time_point deadline,
+                     cancellation mode) noexcept;
+  wake_reason end_suspension(deadline_clock::time_point deadline) noexcept;
+  // The same for a yield.
+  void suspend_ready(continuation& then) noexcept;
+  // The same; false if nobody else is ready to run.
+  bool suspend_to_yield(continuation& then) noexcept;
+  // Runs coroutines of the running task, from `first` until they say that they have ended.
+  void run_to_end(continuation& first) noexcept;
   // From any thread, with a reference to the block.
   void cancel(control_block& block) noexcept;
   // One of the scopes of the fiber was cancelled: ends its wait if that concerns it. From any
   // thread, while the fiber has not ended.
   void check(control_block& block) noexcept;
+
+  using worker_view::judgement;
+
+  // One more call that was refused because its task is cancelled.
+  void count_refusal();
 
   bool refuse_if_cancelled() { return *judgement != verdict::none && refuse(); }
 
@@ -160,6 +179,8 @@ private:
   static constexpr std::chrono::milliseconds trim_pause{10};
 
   bool refuse();
+  bool others_are_ready();
+  bool end_if_cancelled(control_block& self, cancellation mode) noexcept;
   void make_current(control_block* block) noexcept;
   control_block& pick_next();
   void reorder_ready() noexcept;
@@ -181,17 +202,34 @@ private:
   void leave_remotely() noexcept;
   bool awaits_arrivals() noexcept;
   void admit(control_block& block) noexcept;
-  control_block* reserve_block(const spawn_options& options, std::error_code& ec);
+  bool reserve_stack(const spawn_options& options, const spawn_place& place,
+                     std::uint8_t& size_class, std::error_code& ec);
+  void cancel_stack(std::uint8_t size_class) noexcept;
+  control_block* reserve_block(const spawn_options& options, std::uint8_t size_class,
+                               std::error_code& ec);
 
-  void switch_to(control_block& next) noexcept;
-  [[noreturn]] void leave_for(stack& mine, control_block& next) noexcept;
+  void switch_to(control_block& chosen) noexcept;
+  [[noreturn]] void leave_for(stack& mine, control_block& chosen) noexcept;
   void bind_stack(control_block& block) noexcept;
+  machine_context* context_to_run(control_block& block) noexcept;
+  machine_context& context_to_run_one_of(control_block*& chosen) noexcept;
   sanitizer_context& sanitizer_of(control_block& block) noexcept;
   static void fiber_entry();
-  [[noreturn]] void run_fibers();
+  [[noreturn]] void run_on(stack& mine);
+  bool take_over(stack& mine, control_block& next) noexcept;
   static void run_task(control_block& self) noexcept;
+  static void settle(control_block& self) noexcept;
   static void unwind(control_block& self) noexcept;
   void finish(control_block& self) noexcept;
+
+  // See scheduler_coroutines.cpp.
+  bool reserve_runner(std::error_code& ec);
+  machine_context* take_runner() noexcept;
+  void run_coroutine(control_block& self) noexcept;
+  void continue_chain() noexcept;
+  void keep_stack(control_block& self) noexcept;
+  void rest(stack& mine, control_block& chosen) noexcept;
+  void end_runners() noexcept;
 
   void adopt_thread() noexcept;
   void end_remaining_fibers();
@@ -226,8 +264,18 @@ private:
   control_block main_;
   sanitizer_context main_sanitizer_;
   machine_context left_for_good_;  // where a fiber that has ended saves what nobody restores
+  // The stack that a task starts on, and on which the coroutines of the running task run.
+  stack* runs_on_ = nullptr;
+  // A stack with nothing to do but to run the next coroutine; its context, or that of a new one.
+  stack* idle_runner_ = nullptr;
+  machine_context runner_context_;
+  machine_context control_of_thread_;  // the floating-point control alone
+  // Of `stacks_`, for when there is none idle. Relaxed: whoever has set it has reserved one.
+  atomic<bool> runner_reserved_{false};
+  ready_queue stalled_;           // coroutines that are ready, but there is no stack to be had
   timer_node trim_timer_;
   const std::size_t default_stack_size_;
+  const std::uint8_t runner_class_;  // of stacks on which coroutines run
   // Written by the worker. Relaxed: others only compare loads.
   atomic<std::size_t> live_{0};
   bool ending_ = false;

@@ -98,7 +98,7 @@ void scheduler::drop_mail() noexcept {
 }
 
 void scheduler::drop(control_block& block) noexcept {
-  stacks_.cancel_reservation(block.size_class);
+  cancel_stack(block.size_class);
   block.cancel_requested.store(true, std::memory_order_relaxed);
   block.task->abandon();
   note_outcome(block);

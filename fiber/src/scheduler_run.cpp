@@ -39,6 +39,7 @@ void scheduler::run(task_base& main_task) {
   main_.judge();
   main_.refusals = 0;
   make_current(&main_);
+  read_floating_point_control(control_of_thread_);
   ending_ = false;
   gives_up_at_.store(deadline_clock::time_point::min(), std::memory_order_relaxed);
   obey_stop_request();
@@ -53,6 +54,7 @@ void scheduler::run(task_base& main_task) {
   main_.status.store(fiber_status::done, std::memory_order_relaxed);
   if (main_.extras != nullptr) end_extras(main_.extras);  // made by what others left to destroy
   make_current(nullptr);
+  end_runners();
   running_worker = nullptr;
 }
 
@@ -64,7 +66,8 @@ void scheduler::end_remaining_fibers() {
   gives_up_at_.store(deadline_clock::now() + shutdown_patience, std::memory_order_relaxed);
   ending_ = true;
   blocks_->for_each([this](control_block& block) {
-    if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started)) {
+    if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started) ||
+        block.has_status(fiber_status::resting)) {
       cancel(block);
     }
   });

@@ -58,13 +58,17 @@ bool semaphore::try_acquire_until(steady_clock::time_point deadline) {
 void semaphore::acquire_until(steady_clock::time_point deadline, std::error_code& ec) {
   detail::spend_budget();
   if (detail::refuse_if_cancelled(ec)) return;
-  lock_.lock();
-  if (count_ != 0) {
-    --count_;
-    return lock_.unlock();
-  }
+  if (take_or_lock()) return;
   // Whoever wakes this one has not added to the count what it gives.
   ec = error_of(detail::wait_or_expire(waiters_, lock_, deadline, detail::cancellation::honoured));
+}
+
+bool semaphore::take_or_lock() noexcept {
+  lock_.lock();
+  if (count_ == 0) return false;
+  --count_;
+  lock_.unlock();
+  return true;
 }
 
 void semaphore::release(std::size_t count) noexcept {

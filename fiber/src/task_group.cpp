@@ -1,5 +1,6 @@
 #include <exception>
 
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
@@ -28,10 +29,7 @@ void task_group::join(std::error_code& ec) {
 
 // The caller visits the group, for it may give way before it waits and look at the group after.
 void task_group::join_inside(std::error_code& ec) {
-  if (core_.contains_caller()) {
-    ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
-    return;
-  }
+  if (refuses_to_join(ec)) return;
   if (!detail::refuse_if_cancelled(ec) && core_.size() == 0) return detail::spend_budget();
   core_.wait_for_all(ec);
 }
@@ -40,11 +38,45 @@ void task_group::join() {
   const detail::task_group_core::visit here{core_};
   std::error_code ec;
   join_inside(ec);
+  throw_outcome(ec);
+}
+
+bool task_group::refuses_to_join(std::error_code& ec) const noexcept {
+  ec.clear();
+  if (!core_.contains_caller()) return false;
+  ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
+  return true;
+}
+
+void task_group::throw_outcome(const std::error_code& ec) const {
   if (ec == std::errc::resource_deadlock_would_occur) {
     throw std::system_error(ec, "task_group::join by a fiber of the group");
   }
   if (ec) throw std::system_error(ec, "task_group::join");
   if (const std::exception_ptr first = core_.first_error()) std::rethrow_exception(first);
+}
+
+// ---- for coroutines ----------------------------------------------------------------------------
+
+co::task<> task_group::co_join(std::error_code& ec) {
+  const detail::task_group_core::visit here{core_};
+  co_await co_join_inside(ec);
+}
+
+co::task<> task_group::co_join_inside(std::error_code& ec) {
+  if (refuses_to_join(ec)) co_return;
+  if (!detail::refuse_coroutine(ec) && core_.size() == 0) {
+    co_await detail::co_budget{};
+  } else {
+    co_await core_.co_wait_for_all(ec);
+  }
+}
+
+co::task<> task_group::co_join() {
+  const detail::task_group_core::visit here{core_};
+  std::error_code ec;
+  co_await co_join_inside(ec);
+  throw_outcome(ec);
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 #include <mutex>
 #include <utility>
 
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/task_group_core.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
@@ -130,6 +131,25 @@ void task_group_core::wait_for(who awaited, std::error_code& ec) {
   lock_.lock();
   while (has(awaited)) {
     const wake_reason reason = wait(waiting_, lock_, no_deadline, mode);
+    if (reason != wake_reason::ready) {
+      mode = cancellation::ignored;
+      ec = error_of(reason);
+      request_cancel();
+    }
+    lock_.lock();
+  }
+  lock_.unlock();
+}
+
+co::task<> task_group_core::co_wait_for_all(std::error_code& ec) {
+  auto mode = cancellation::honoured;
+  if (ec) {
+    mode = cancellation::ignored;
+    request_cancel();
+  }
+  lock_.lock();
+  while (has(who::fibers)) {
+    const wake_reason reason = co_await co_wait<spin_lock>{waiting_, lock_, no_deadline, mode};
     if (reason != wake_reason::ready) {
       mode = cancellation::ignored;
       ec = error_of(reason);

@@ -62,35 +62,61 @@ void datagram_socket::connect(const endpoint& remote, std::error_code& ec) {
   ec = detail::check_result(::connect(native_handle(), remote.native(), remote.native_size()));
 }
 
+namespace {
+
+// One datagram and where it came from.
+class reception {
+public:
+  explicit reception(std::span<std::byte> buffer) noexcept
+      : part_{buffer.data(), buffer.size()} {}
+
+  // One recvmsg(2).
+  std::ptrdiff_t attempt(int fd) noexcept {
+    message_ = {};
+    message_.msg_name = &address_;
+    message_.msg_namelen = sizeof address_;
+    message_.msg_iov = &part_;
+    message_.msg_iovlen = 1;
+    return ::recvmsg(fd, &message_, 0);
+  }
+
+  // After an attempt that has returned `count`. Returns the size; 0 with `ec` set before.
+  std::size_t outcome(std::ptrdiff_t count, endpoint& sender, std::error_code& ec) {
+    if (count < 0) return 0;
+    // An unnamed UNIX socket has no address to come from.
+    sender = endpoint::from_native(reinterpret_cast<const sockaddr*>(&address_),
+                                   message_.msg_namelen, ec);
+    if (ec) sender = endpoint{};
+    ec.clear();
+    if ((message_.msg_flags & MSG_TRUNC) != 0) ec = std::make_error_code(std::errc::message_size);
+    return static_cast<std::size_t>(count);
+  }
+
+private:
+  sockaddr_storage address_{};
+  iovec part_;
+  msghdr message_{};
+};
+
+std::ptrdiff_t send_once(int fd, std::span<const std::byte> data,
+                         const endpoint* receiver) noexcept {
+  return ::sendto(fd, data.data(), data.size(), MSG_NOSIGNAL,
+                  receiver != nullptr ? receiver->native() : nullptr,
+                  receiver != nullptr ? receiver->native_size() : 0);
+}
+
+}  // namespace
+
 std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint& sender,
                                           std::error_code& ec) {
   std::ptrdiff_t count = 0;
-  sockaddr_storage address{};
-  iovec part{buffer.data(), buffer.size()};
-  msghdr message{};
+  reception datagram{buffer};
   {
     detail::io_turn turn{descriptor_, direction::read, ec};
     if (!turn) return 0;
-    count = retry_when_ready(
-        turn,
-        [&] {
-          message = {};
-          message.msg_name = &address;
-          message.msg_namelen = sizeof address;
-          message.msg_iov = &part;
-          message.msg_iovlen = 1;
-          return ::recvmsg(turn.fd(), &message, 0);
-        },
-        ec);
+    count = retry_when_ready(turn, [&] { return datagram.attempt(turn.fd()); }, ec);
   }
-  if (count < 0) return 0;
-  // An unnamed UNIX socket has no address to come from.
-  sender =
-      endpoint::from_native(reinterpret_cast<const sockaddr*>(&address), message.msg_namelen, ec);
-  if (ec) sender = endpoint{};
-  ec.clear();
-  if ((message.msg_flags & MSG_TRUNC) != 0) ec = std::make_error_code(std::errc::message_size);
-  return static_cast<std::size_t>(count);
+  return datagram.outcome(count, sender, ec);
 }
 
 std::size_t datagram_socket::receive(std::span<std::byte> buffer, std::error_code& ec) {
@@ -104,11 +130,7 @@ std::size_t datagram_socket::send_datagram(std::span<const std::byte> data,
   {
     detail::io_turn turn{descriptor_, direction::write, ec};
     if (!turn) return 0;
-    const auto attempt = [&] {
-      return ::sendto(turn.fd(), data.data(), data.size(), MSG_NOSIGNAL,
-                      receiver != nullptr ? receiver->native() : nullptr,
-                      receiver != nullptr ? receiver->native_size() : 0);
-    };
+    const auto attempt = [&] { return send_once(turn.fd(), data, receiver); };
     count = receiver != nullptr && receiver->is_unix() ? retry_with_pauses(turn, attempt, ec)
                                                        : retry_when_ready(turn, attempt, ec);
   }
@@ -164,6 +186,121 @@ datagram_socket datagram_socket::adopt(int fd) {
   datagram_socket result = adopt(fd, ec);
   throw_if(ec, "datagram_socket::adopt");
   return result;
+}
+
+// ---- for coroutines ----------------------------------------------------------------------------
+
+namespace {
+
+// Whether errno of a call that has failed is one to wait for; sets `ec` if not.
+bool may_try_again(detail::io_turn& turn, std::error_code& ec) noexcept {
+  if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    turn.not_ready();
+    return true;
+  }
+  if (errno == EINTR) return true;
+  ec = detail::system_error_code(errno);
+  return false;
+}
+
+// As retry_with_pauses(): the pauses of a sender to UNIX sockets.
+co::task<std::ptrdiff_t> co_send_with_pauses(detail::io_turn& turn,
+                                             std::span<const std::byte> data,
+                                             const endpoint* receiver, std::error_code& ec) {
+  using namespace std::chrono_literals;
+  for (std::chrono::milliseconds pause = 1ms;; pause = std::min(2 * pause, 50ms)) {
+    const std::ptrdiff_t count = send_once(turn.fd(), data, receiver);
+    if (count >= 0) co_return count;
+    if (errno != EAGAIN && errno != EINTR) {
+      ec = detail::system_error_code(errno);
+      co_return -1;
+    }
+    if (!co_await turn.co_pause(pause, ec)) co_return -1;
+  }
+}
+
+}  // namespace
+
+co::task<std::size_t> datagram_socket::co_receive_from(std::span<std::byte> buffer,
+                                                       endpoint& sender, std::error_code& ec) {
+  std::ptrdiff_t count = -1;
+  reception datagram{buffer};
+  {
+    detail::io_turn turn{descriptor_, direction::read};
+    if (!co_await detail::co_turn{turn, ec}) co_return std::size_t{0};
+    while (count < 0 && co_await detail::co_ready{turn, ec}) {
+      count = datagram.attempt(turn.fd());
+      if (count < 0 && !may_try_again(turn, ec)) break;
+    }
+  }
+  co_await weft::detail::co_budget{};
+  co_return datagram.outcome(count, sender, ec);
+}
+
+co::task<std::size_t> datagram_socket::co_receive(std::span<std::byte> buffer,
+                                                  std::error_code& ec) {
+  endpoint sender;
+  co_return co_await co_receive_from(buffer, sender, ec);
+}
+
+co::task<std::size_t> datagram_socket::co_send_datagram(std::span<const std::byte> data,
+                                                        const endpoint* receiver,
+                                                        std::error_code& ec) {
+  std::ptrdiff_t count = -1;
+  {
+    detail::io_turn turn{descriptor_, direction::write};
+    if (!co_await detail::co_turn{turn, ec}) co_return std::size_t{0};
+    if (receiver != nullptr && receiver->is_unix()) {
+      count = co_await co_send_with_pauses(turn, data, receiver, ec);
+    } else {
+      while (count < 0 && co_await detail::co_ready{turn, ec}) {
+        count = send_once(turn.fd(), data, receiver);
+        if (count < 0 && !may_try_again(turn, ec)) break;
+      }
+    }
+  }
+  co_await weft::detail::co_budget{};
+  co_return count < 0 ? std::size_t{0} : static_cast<std::size_t>(count);
+}
+
+co::task<std::size_t> datagram_socket::co_send_to(std::span<const std::byte> data,
+                                                  endpoint receiver, std::error_code& ec) {
+  co_return co_await co_send_datagram(data, &receiver, ec);
+}
+
+co::task<std::size_t> datagram_socket::co_send(std::span<const std::byte> data,
+                                               std::error_code& ec) {
+  return co_send_datagram(data, nullptr, ec);
+}
+
+co::task<std::size_t> datagram_socket::co_receive_from(std::span<std::byte> buffer,
+                                                       endpoint& sender) {
+  std::error_code ec;
+  const std::size_t size = co_await co_receive_from(buffer, sender, ec);
+  throw_if(ec, "datagram_socket::receive_from");
+  co_return size;
+}
+
+co::task<std::size_t> datagram_socket::co_receive(std::span<std::byte> buffer) {
+  std::error_code ec;
+  const std::size_t size = co_await co_receive(buffer, ec);
+  throw_if(ec, "datagram_socket::receive");
+  co_return size;
+}
+
+co::task<std::size_t> datagram_socket::co_send_to(std::span<const std::byte> data,
+                                                  endpoint receiver) {
+  std::error_code ec;
+  const std::size_t size = co_await co_send_datagram(data, &receiver, ec);
+  if (ec) throw std::system_error(ec, "send to " + receiver.to_string());
+  co_return size;
+}
+
+co::task<std::size_t> datagram_socket::co_send(std::span<const std::byte> data) {
+  std::error_code ec;
+  const std::size_t size = co_await co_send(data, ec);
+  throw_if(ec, "datagram_socket::send");
+  co_return size;
 }
 
 }  // namespace weft::net

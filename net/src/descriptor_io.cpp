@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <weft/fiber/clock.hpp>
+#include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/error.hpp>
 
 namespace weft::net::detail {
@@ -24,12 +25,19 @@ constinit fd_record no_record{};
 
 // The operation before this one hands its turn over: `busy` stays set, and `away` until we look.
 void io_turn::wait_for_turn(std::error_code& ec) {
-  const wake_reason reason = weft::detail::wait(
-      side().turn, record_.lock, weft::detail::no_deadline, weft::detail::cancellation::honoured);
+  end_wait_for_turn(weft::detail::wait(side().turn, record_.lock, weft::detail::no_deadline,
+                                       weft::detail::cancellation::honoured),
+                    ec);
+}
+
+void io_turn::end_wait_for_turn(wake_reason reason, std::error_code& ec) {
   if (failed(reason, ec) || !come_back(ec)) return;
   granted_ = true;
   // After it was woken, and before it has tried.
-  if (weft::detail::refuse_if_cancelled(ec)) end();
+  const weft::detail::verdict now = weft::detail::current_verdict();
+  if (now == weft::detail::verdict::none) return;
+  ec = weft::detail::error_of(weft::detail::reason_of(now));
+  end();
 }
 
 bool io_turn::go_on(std::error_code& ec) {
@@ -91,6 +99,83 @@ bool io_turn::park_until_ready(std::error_code& ec) {
   weft::detail::warm_next_fiber();
   return true;
 }
+
+// ---- for coroutines ----------------------------------------------------------------------------
+
+io_progress io_turn::begin(weft::detail::continuation& then, weft::detail::list_suspension& wait,
+                           std::error_code& ec) {
+  if (weft::detail::refuse_coroutine(ec)) return io_progress::failed;
+  if (take_or_lock(ec)) return granted_ ? io_progress::ready : io_progress::failed;
+  if (wait.begin(then, side().turn, weft::detail::waiter_of_this_task().node, record_.lock,
+                 weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
+    return io_progress::suspended;
+  }
+  return turn_has_come(wait, ec);
+}
+
+io_progress io_turn::turn_has_come(weft::detail::list_suspension& wait, std::error_code& ec) {
+  end_wait_for_turn(
+      wait.end(side().turn, weft::detail::waiter_of_this_task().node, record_.lock), ec);
+  return granted_ ? io_progress::ready : io_progress::failed;
+}
+
+io_progress io_turn::suspend_until_ready(weft::detail::continuation& then,
+                                         weft::detail::list_suspension& wait,
+                                         std::error_code& ec) {
+  has_waited_ = true;
+  poller* const worker = poller::of_this_worker(ec);
+  if (worker == nullptr || weft::detail::refuse_coroutine(ec)) return io_progress::failed;
+  record_.lock.lock();
+  if (!record_.is_generation(generation_)) {
+    ec = errc::closed;
+  } else if (worker->watch(fd_, record_, ec) && !side().ready()) {
+    record_.away |= only(which_);
+    worker->begin_to_wait();
+    if (wait.begin(then, side().readiness, weft::detail::waiter_of_this_task().node, record_.lock,
+                   weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
+      return io_progress::suspended;
+    }
+    return event_has_come(then, wait, ec);
+  }
+  record_.lock.unlock();
+  if (ec) return io_progress::failed;
+  seen_ = side().events.load(std::memory_order_acquire);
+  return io_progress::ready;
+}
+
+io_progress io_turn::event_has_come(weft::detail::continuation& then,
+                                    weft::detail::list_suspension& wait, std::error_code& ec) {
+  const wake_reason reason =
+      wait.end(side().readiness, weft::detail::waiter_of_this_task().node, record_.lock);
+  poller::of_this_worker(ec)->end_wait();
+  failed(reason, ec);
+  if (!come_back(ec)) return io_progress::failed;
+  if (!side().ready()) return suspend_until_ready(then, wait, ec);
+  seen_ = side().events.load(std::memory_order_acquire);
+  weft::detail::warm_next_fiber();
+  return io_progress::ready;
+}
+
+co::task<bool> io_turn::co_pause(std::chrono::nanoseconds length, std::error_code& ec) {
+  const auto deadline = weft::clock::now() + length;
+  for (;;) {
+    if (weft::detail::refuse_coroutine(ec)) co_return false;
+    record_.lock.lock();
+    if (!record_.is_generation(generation_)) {
+      record_.lock.unlock();
+      ec = errc::closed;
+      co_return false;
+    }
+    record_.away |= only(which_);
+    const wake_reason reason = co_await weft::detail::co_wait<weft::detail::spin_lock>{
+        side().readiness, record_.lock, deadline, weft::detail::cancellation::honoured};
+    failed(reason, ec);
+    if (!come_back(ec)) co_return false;
+    if (reason == wake_reason::timed_out) co_return true;
+  }
+}
+
+// ---- on a plain thread -------------------------------------------------------------------------
 
 // On a plain thread. No poller tells it of events: what poll(2) reports is counted as one.
 bool io_turn::block_until_ready(std::error_code& ec) {

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/error.hpp>
 #include <weft/net/detail/descriptor.hpp>
@@ -34,6 +36,13 @@ inline std::error_code check_result(int result) noexcept {
 // Stands in for the record of a descriptor that is closed, so that a turn always has one.
 extern constinit fd_record no_record;
 
+// What has come of a step of an operation of a coroutine.
+enum class io_progress : std::uint8_t {
+  ready,
+  suspended,  // it goes on when the task is woken
+  failed,     // the error says why
+};
+
 // The turn of one operation among those in the same direction of a descriptor: they are served in
 // the order in which they came, and none is interleaved with another.
 class io_turn {
@@ -48,6 +57,11 @@ public:
     seen_ = side().events.load(std::memory_order_acquire);
   }
 
+  // For a coroutine, which then calls begin().
+  io_turn(const descriptor& target, direction which) noexcept
+      : fd_(target.fd()), record_(record_of(target)), generation_(target.generation()),
+        which_(which), refused_(true) {}
+
   io_turn(const io_turn&) = delete;
   io_turn& operator=(const io_turn&) = delete;
 
@@ -55,6 +69,42 @@ public:
     end();
     // Failed or not: whoever repeats a call that fails must not freeze the worker.
     if (!refused_) weft::detail::spend_budget();
+  }
+
+  // ---- for coroutines ----
+  //
+  // As the constructor and await_ready(). Once the task that was suspended has been woken, the
+  // second function of the pair is called. The end of the turn does not count as a call.
+
+  io_progress begin(weft::detail::continuation& then, weft::detail::list_suspension& wait,
+                    std::error_code& ec);
+  io_progress turn_has_come(weft::detail::list_suspension& wait, std::error_code& ec);
+
+  io_progress begin_to_await_ready(weft::detail::continuation& then,
+                                   weft::detail::list_suspension& wait, std::error_code& ec) {
+    seen_ = side().events.load(std::memory_order_acquire);
+    return seen_ != side().drained_at ? io_progress::ready : suspend_until_ready(then, wait, ec);
+  }
+
+  io_progress event_has_come(weft::detail::continuation& then,
+                             weft::detail::list_suspension& wait, std::error_code& ec);
+
+  // As pause().
+  co::task<bool> co_pause(std::chrono::nanoseconds length, std::error_code& ec);
+
+  // Whether the operation may go on: errc::closed, errc::cancelled.
+  bool may_go_on(std::error_code& ec) const {
+    if (weft::detail::refuse_coroutine(ec)) return false;
+    if (!record_.is_generation(generation_)) ec = errc::closed;
+    return !ec;
+  }
+
+  // ---- for both ----
+
+  void end() noexcept {
+    if (!granted_) return;
+    granted_ = false;
+    if (end_turn(record_, which_, generation_)) close_number(fd_);
   }
 
   explicit operator bool() const noexcept { return granted_; }
@@ -108,26 +158,28 @@ private:
   fd_direction& side() const noexcept { return record_.at(which_); }
 
   void take_turn(std::error_code& ec) {
+    if (!take_or_lock(ec)) wait_for_turn(ec);
+  }
+
+  // False with the lock held when others have their turn before.
+  bool take_or_lock(std::error_code& ec) {
     record_.lock.lock();
     if (&record_ == &no_record || !record_.is_generation(generation_)) {
-      record_.lock.unlock();
       ec = errc::closed;
     } else if ((record_.busy & only(which_)) == 0) {
       record_.busy |= only(which_);
-      record_.lock.unlock();
       granted_ = true;
     } else {
-      wait_for_turn(ec);
+      return false;
     }
+    record_.lock.unlock();
+    return true;
   }
 
   void wait_for_turn(std::error_code& ec);
-
-  void end() noexcept {
-    if (!granted_) return;
-    granted_ = false;
-    if (end_turn(record_, which_, generation_)) close_number(fd_);
-  }
+  void end_wait_for_turn(weft::detail::wake_reason reason, std::error_code& ec);
+  io_progress suspend_until_ready(weft::detail::continuation& then,
+                                  weft::detail::list_suspension& wait, std::error_code& ec);
 
   bool park_until_ready(std::error_code& ec);
   bool block_until_ready(std::error_code& ec);
@@ -159,5 +211,46 @@ std::ptrdiff_t retry_when_ready(io_turn& turn, Attempt&& attempt, std::error_cod
   }
   return -1;
 }
+
+// What a coroutine of the library awaits of its turn: to be granted it. Returns whether it was.
+class co_turn final : public weft::detail::co_operation<co_turn> {
+public:
+  co_turn(io_turn& turn, std::error_code& ec) noexcept : turn_(turn), ec_(ec) { ec.clear(); }
+
+  bool start() noexcept { return turn_.begin(*this, wait_, ec_) != io_progress::suspended; }
+
+  bool go_on() noexcept {
+    turn_.turn_has_come(wait_, ec_);
+    return true;
+  }
+
+  bool await_resume() const noexcept { return static_cast<bool>(turn_); }
+
+private:
+  io_turn& turn_;
+  std::error_code& ec_;
+  weft::detail::list_suspension wait_;
+};
+
+// The same: that the operation may succeed.
+class co_ready final : public weft::detail::co_operation<co_ready> {
+public:
+  co_ready(io_turn& turn, std::error_code& ec) noexcept : turn_(turn), ec_(ec) {}
+
+  bool start() noexcept {
+    return turn_.begin_to_await_ready(*this, wait_, ec_) != io_progress::suspended;
+  }
+
+  bool go_on() noexcept {
+    return turn_.event_has_come(*this, wait_, ec_) != io_progress::suspended;
+  }
+
+  bool await_resume() const noexcept { return !ec_; }
+
+private:
+  io_turn& turn_;
+  std::error_code& ec_;
+  weft::detail::list_suspension wait_;
+};
 
 }  // namespace weft::net::detail

@@ -5,7 +5,10 @@
 
 #include <cstdint>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
+#include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
 namespace weft::net::detail {
@@ -16,6 +19,19 @@ public:
   weft::detail::wake_reason wait(weft::detail::deadline_clock::time_point deadline) {
     const sufferer here{waiting_};
     return weft::detail::wait(queue_, deadline);
+  }
+
+  // The same for a coroutine.
+  co::task<weft::detail::wake_reason> co_wait(
+      weft::detail::deadline_clock::time_point deadline) {
+    const sufferer here{waiting_};
+    std::error_code ec;
+    if (weft::detail::refuse_coroutine(ec)) {
+      co_return weft::detail::reason_of(weft::detail::current_verdict());
+    }
+    queue_.lock.lock();
+    co_return co_await weft::detail::co_wait<weft::detail::spin_lock>{
+        queue_.list, queue_.lock, deadline, weft::detail::cancellation::honoured};
   }
 
   // After every close.

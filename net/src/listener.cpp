@@ -57,16 +57,29 @@ public:
   // Says what the trouble is, unless that was said a moment ago, and waits for a descriptor to be
   // closed, at most for the length of the pause.
   void pause(int error, std::error_code& ec) {
+    const auto deadline = begin(error);
+    end(detail::shortage_of_descriptors.wait(deadline), ec);
+  }
+
+  // The same for a coroutine.
+  co::task<> co_pause(int error, std::error_code& ec) {
+    const auto deadline = begin(error);
+    end(co_await detail::shortage_of_descriptors.co_wait(deadline), ec);
+  }
+
+private:
+  // Returns until when to wait.
+  weft::detail::deadline_clock::time_point begin(int error) {
     if (detail::accept_reports::of_this_thread().is_due(error))
       weft::diagnose(describe_trouble(error));
-    const auto deadline = weft::clock::now() + length_;
-    length_ = std::min(2 * length_, 1'000ms);
-    const auto reason = detail::shortage_of_descriptors.wait(deadline);
+    return weft::clock::now() + std::exchange(length_, std::min(2 * length_, 1'000ms));
+  }
+
+  static void end(weft::detail::wake_reason reason, std::error_code& ec) noexcept {
     ec.clear();
     if (reason != weft::detail::wake_reason::timed_out) ec = weft::detail::error_of(reason);
   }
 
-private:
   std::chrono::milliseconds length_ = 10ms;
 };
 
@@ -185,6 +198,34 @@ void listener::close() noexcept {
   descriptor_.close();
 }
 
+namespace {
+
+// Where the address of a peer goes; nowhere if `bytes` is null.
+struct address_space {
+  sockaddr* bytes;
+  socklen_t* size;
+  const socklen_t capacity = size != nullptr ? *size : 0;
+};
+
+// One accept4(2), or -1 and EAGAIN if none is needed to know that.
+int accept_once(const detail::io_turn& turn, const address_space& peer) noexcept {
+  if (!turn.has_waited() && !has_connection(turn.fd())) {
+    errno = EAGAIN;
+    return -1;
+  }
+  if (peer.size != nullptr) *peer.size = peer.capacity;
+  return ::accept4(turn.fd(), peer.bytes, peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+// Takes over what accept4(2) has returned.
+detail::descriptor adopt_accepted(std::ptrdiff_t fd, bool tcp, std::error_code& ec) noexcept {
+  detail::descriptor accepted = detail::descriptor::adopt(static_cast<int>(fd), tcp, ec);
+  if (ec) ::close(static_cast<int>(fd));
+  return accepted;
+}
+
+}  // namespace
+
 socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code& ec) {
   detail::descriptor accepted;
   {
@@ -193,24 +234,12 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
     // Before connections take the descriptors that it needs: nobody could wait for those then.
     if (weft::detail::on_worker() && detail::poller::of_this_worker(ec) == nullptr) return {};
     const bool tcp = turn.record().tcp_stream;
-    const socklen_t capacity = size != nullptr ? *size : 0;
+    const address_space peer{address, size};
     accept_back_off back_off;
     while (!accepted.is_open()) {
-      const std::ptrdiff_t fd = detail::retry_when_ready(
-          turn,
-          [&] {
-            if (!turn.has_waited() && !has_connection(turn.fd())) {
-              errno = EAGAIN;
-              return -1;
-            }
-            if (size != nullptr) *size = capacity;
-            return ::accept4(turn.fd(), address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-          },
-          ec);
-      if (fd >= 0) {
-        accepted = detail::descriptor::adopt(static_cast<int>(fd), tcp, ec);
-        if (ec) ::close(static_cast<int>(fd));
-      }
+      const std::ptrdiff_t fd =
+          detail::retry_when_ready(turn, [&] { return accept_once(turn, peer); }, ec);
+      if (fd >= 0) accepted = adopt_accepted(fd, tcp, ec);
       if (ec && will_pass(ec)) {
         turn.step_aside();
         back_off.pause(ec.value(), ec);
@@ -244,6 +273,70 @@ socket listener::accept(endpoint& peer) {
   socket result = accept(peer, ec);
   throw_if(ec, "listener::accept");
   return result;
+}
+
+// ---- for coroutines ----------------------------------------------------------------------------
+
+co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size,
+                                          std::error_code& ec) {
+  detail::descriptor accepted;
+  {
+    detail::io_turn turn{descriptor_, detail::direction::read};
+    if (!co_await detail::co_turn{turn, ec}) co_return socket{};
+    // As in accept_into().
+    if (detail::poller::of_this_worker(ec) == nullptr) co_return socket{};
+    const bool tcp = turn.record().tcp_stream;
+    const address_space peer{address, size};
+    accept_back_off back_off;
+    while (!accepted.is_open()) {
+      std::ptrdiff_t fd = -1;
+      while (fd < 0 && co_await detail::co_ready{turn, ec}) {
+        fd = accept_once(turn, peer);
+        if (fd >= 0 || errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+          turn.not_ready();
+        } else {
+          ec = detail::system_error_code(errno);
+          break;
+        }
+      }
+      if (fd >= 0) accepted = adopt_accepted(fd, tcp, ec);
+      if (ec && will_pass(ec)) {
+        turn.step_aside();
+        co_await back_off.co_pause(ec.value(), ec);
+        turn.come_back(ec);
+      }
+      if (ec) co_return socket{};
+    }
+  }
+  co_await weft::detail::co_budget{};
+  co_return socket{std::move(accepted)};
+}
+
+co::task<socket> listener::co_accept(std::error_code& ec) {
+  return co_accept_into(nullptr, nullptr, ec);
+}
+
+co::task<socket> listener::co_accept(endpoint& peer, std::error_code& ec) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  socket result = co_await co_accept_into(reinterpret_cast<sockaddr*>(&address), &size, ec);
+  if (!ec) peer = endpoint::from_native(reinterpret_cast<const sockaddr*>(&address), size, ec);
+  co_return std::move(result);
+}
+
+co::task<socket> listener::co_accept() {
+  std::error_code ec;
+  socket result = co_await co_accept(ec);
+  throw_if(ec, "listener::accept");
+  co_return std::move(result);
+}
+
+co::task<socket> listener::co_accept(endpoint& peer) {
+  std::error_code ec;
+  socket result = co_await co_accept(peer, ec);
+  throw_if(ec, "listener::accept");
+  co_return std::move(result);
 }
 
 }  // namespace weft::net

@@ -60,15 +60,20 @@ public:
 
   bool has_waiters() const noexcept override { return waiting_ != 0; }
 
-  // Counts a fiber of this worker that waits for a descriptor.
+  // Counts a task of this worker that waits for a descriptor.
+  void begin_to_wait() noexcept { ++waiting_; }
+
+  void end_wait() noexcept { --waiting_; }
+
+  // The same for a block of code.
   class waiting {
   public:
-    explicit waiting(poller& worker) noexcept : worker_(worker) { ++worker_.waiting_; }
+    explicit waiting(poller& worker) noexcept : worker_(worker) { worker_.begin_to_wait(); }
 
     waiting(const waiting&) = delete;
     waiting& operator=(const waiting&) = delete;
 
-    ~waiting() { --worker_.waiting_; }
+    ~waiting() { worker_.end_wait(); }
 
   private:
     poller& worker_;

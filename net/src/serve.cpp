@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <weft/fiber/clock.hpp>
+#include <weft/fiber/co/sleep.hpp>
 #include <weft/fiber/detail/fiber_group.hpp>
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
@@ -24,16 +25,31 @@ void report(const std::string& which, const char* what) {
   diagnose(which + " ended by an exception: " + what);
 }
 
-// Calls the handler; what it throws ends its connection and nothing else. `name()` says which that
+// Of what a handler has thrown, which ends its connection and nothing else. `name()` says which that
 // was.
+template <class Name>
+void report_unless_everyday(const std::exception& error, Name&& name) {
+  const auto* const system = dynamic_cast<const std::system_error*>(&error);
+  if (system == nullptr || !is_everyday(system->code())) report(name(), error.what());
+}
+
+// Calls the handler.
 template <class Call, class Name>
 void handle(Call&& call, Name&& name) {
   try {
     call();
-  } catch (const std::system_error& error) {
-    if (!is_everyday(error.code())) report(name(), error.what());
   } catch (const std::exception& error) {
-    report(name(), error.what());
+    report_unless_everyday(error, name);
+  }
+}
+
+// The same for a coroutine.
+template <class Name>
+co::task<> co_handle(co::task<> handler, Name name) {
+  try {
+    co_await std::move(handler);
+  } catch (const std::exception& error) {
+    report_unless_everyday(error, name);
   }
 }
 
@@ -49,6 +65,20 @@ public:
   // Says so, unless that was said a moment ago, and waits a little for fibers to end and to give
   // their stacks back.
   void pause(std::error_code reason, std::error_code& ec) {
+    report(reason);
+    this_fiber::sleep_for(length, ec);
+  }
+
+  // The same for a coroutine.
+  co::task<> co_pause(std::error_code reason, std::error_code& ec) {
+    report(reason);
+    co_await co::sleep_for(length, ec);
+  }
+
+private:
+  static constexpr std::chrono::milliseconds length{100};
+
+  void report(std::error_code reason) {
     const auto now = weft::clock::now();
     if (now >= silent_until_) {
       std::string line = "serve: no fiber for a connection: " + reason.message();
@@ -56,10 +86,8 @@ public:
       diagnose(line);
       silent_until_ = now + std::chrono::seconds{10};
     }
-    this_fiber::sleep_for(std::chrono::milliseconds{100}, ec);
   }
 
-private:
   weft::detail::deadline_clock::time_point silent_until_{};
 };
 
@@ -67,6 +95,16 @@ private:
 bool will_not_pass(const std::error_code& spawn_error) noexcept {
   return spawn_error == std::errc::invalid_argument;
 }
+
+void throw_unless_asked_to_end(const std::error_code& ec) {
+  if (ec != errc::cancelled && ec != errc::closed) detail::throw_if(ec, "serve");
+}
+
+// A connection and whose it is.
+struct accepted_peer {
+  socket connection;
+  endpoint peer;
+};
 
 // Accepts with `accept(ec)`, whose result is what `run` is to be called with on a fiber.
 template <class Accept, class Run>
@@ -94,7 +132,33 @@ void serve_with(listener& listener, const serve_options& options, Accept&& accep
   if (will_not_pass(spawn_error)) {
     throw std::system_error(spawn_error, "serve: a stack may have at most 1 GiB");
   }
-  if (ec != errc::cancelled && ec != errc::closed) detail::throw_if(ec, "serve");
+  throw_unless_asked_to_end(ec);
+}
+
+// The same for coroutines. `accept(ec)` and `run(accepted)` return tasks.
+template <class Accept, class Run>
+co::task<> co_serve_with(listener& listener, serve_options options, Accept accept, Run run) {
+  weft::detail::fiber_group connections;
+  spawn_trouble trouble;
+  std::error_code ec;
+  std::error_code spawn_error;
+  while (!ec) {
+    auto accepted = co_await accept(ec);
+    if (ec) break;
+    connections.spawn(
+        {}, [accepted = std::move(accepted), &run]() mutable { return run(accepted); },
+        spawn_error);
+    if (spawn_error) co_await trouble.co_pause(spawn_error, ec);
+  }
+
+  listener.close();
+  if (!co_await connections.co_wait_empty(weft::detail::deadline_after(options.drain),
+                                          weft::detail::cancellation::ignored)) {
+    connections.cancel_all();
+    co_await connections.co_wait_empty(weft::detail::no_deadline,
+                                       weft::detail::cancellation::ignored);
+  }
+  throw_unless_asked_to_end(ec);
 }
 
 }  // namespace
@@ -108,21 +172,38 @@ void serve(listener& listener, const connection_handler& handler, const serve_op
 }
 
 void serve(listener& listener, const peer_handler& handler, const serve_options& options) {
-  struct accepted {
-    socket connection;
-    endpoint peer;
-  };
-
   serve_with(
       listener, options,
       [&](std::error_code& ec) {
-        accepted result;
+        accepted_peer result;
         result.connection = listener.accept(result.peer, ec);
         return result;
       },
-      [&handler](accepted& one) {
+      [&handler](accepted_peer& one) {
         handle([&] { handler(one.connection, one.peer); },
                [&] { return "the connection from " + one.peer.to_string(); });
+      });
+}
+
+co::task<> co_serve(listener& listener, co_connection_handler handler, serve_options options) {
+  co_await co_serve_with(
+      listener, options, [&](std::error_code& ec) { return listener.co_accept(ec); },
+      [&handler](socket& connection) {
+        return co_handle(handler(connection), [&connection] { return name_of(connection); });
+      });
+}
+
+co::task<> co_serve(listener& listener, co_peer_handler handler, serve_options options) {
+  co_await co_serve_with(
+      listener, options,
+      [&](std::error_code& ec) -> co::task<accepted_peer> {
+        accepted_peer result;
+        result.connection = co_await listener.co_accept(result.peer, ec);
+        co_return std::move(result);
+      },
+      [&handler](accepted_peer& one) {
+        return co_handle(handler(one.connection, one.peer),
+                         [&one] { return "the connection from " + one.peer.to_string(); });
       });
 }
 

@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <weft/fiber/co/sleep.hpp>
 #include <weft/fiber/error.hpp>
 #include <weft/fiber/this_fiber.hpp>
 #include <weft/net/socket.hpp>
@@ -32,6 +33,11 @@ std::error_code connect_with_pauses(int fd, const endpoint& remote) {
   }
 }
 
+// An interrupted connect(2) goes on in the background, like one in progress.
+bool is_in_progress(const std::error_code& ec) noexcept {
+  return ec == std::errc::operation_in_progress || ec == std::errc::interrupted;
+}
+
 // After EINPROGRESS: waits for the outcome, which is in SO_ERROR.
 std::error_code await_connected(const detail::descriptor& target) {
   std::error_code ec;
@@ -41,6 +47,28 @@ std::error_code await_connected(const detail::descriptor& target) {
   if (!turn.await_ready(ec)) return ec;
   const int error = detail::get_option(target, SOL_SOCKET, SO_ERROR, ec);
   return ec ? ec : std::error_code{error, std::system_category()};
+}
+
+// The same for coroutines.
+co::task<std::error_code> co_connect_with_pauses(int fd, const endpoint& remote) {
+  using namespace std::chrono_literals;
+  for (std::chrono::milliseconds pause = 1ms;; pause = std::min(2 * pause, 50ms)) {
+    if (::connect(fd, remote.native(), remote.native_size()) == 0) co_return std::error_code{};
+    if (errno != EAGAIN) co_return system_error_code(errno);
+    std::error_code ec;
+    co_await co::sleep_for(pause, ec);
+    if (ec) co_return ec;
+  }
+}
+
+co::task<std::error_code> co_await_connected(const detail::descriptor& target) {
+  std::error_code ec;
+  detail::io_turn turn{target, detail::direction::write};
+  if (!co_await detail::co_turn{turn, ec}) co_return ec;
+  turn.not_ready();
+  if (!co_await detail::co_ready{turn, ec}) co_return ec;
+  const int error = detail::get_option(target, SOL_SOCKET, SO_ERROR, ec);
+  co_return ec ? ec : std::error_code{error, std::system_category()};
 }
 
 }  // namespace
@@ -60,13 +88,31 @@ socket socket::connect(const endpoint& remote, std::error_code& ec) {
   if (weft::detail::refuse_if_cancelled(ec)) return {};
   socket result{detail::open_socket(remote.family(), SOCK_STREAM, ec)};
   if (!ec) ec = connect_with_pauses(result.native_handle(), remote);
-  // An interrupted connect(2) goes on in the background, like one in progress.
-  if (ec == std::errc::operation_in_progress || ec == std::errc::interrupted) {
-    ec = await_connected(result.descriptor_);
-  }
+  if (is_in_progress(ec)) ec = await_connected(result.descriptor_);
   weft::detail::spend_budget();
   if (ec) return {};
   return result;
+}
+
+co::task<socket> socket::co_connect(endpoint remote, std::error_code& ec) {
+  ec.clear();
+  if (weft::detail::refuse_coroutine(ec)) {
+    co_await weft::detail::co_budget{};
+    co_return socket{};
+  }
+  socket result{detail::open_socket(remote.family(), SOCK_STREAM, ec)};
+  if (!ec) ec = co_await co_connect_with_pauses(result.native_handle(), remote);
+  if (is_in_progress(ec)) ec = co_await co_await_connected(result.descriptor_);
+  co_await weft::detail::co_budget{};
+  if (ec) result.close();
+  co_return std::move(result);
+}
+
+co::task<socket> socket::co_connect(endpoint remote) {
+  std::error_code ec;
+  socket result = co_await co_connect(remote, ec);
+  if (ec) detail::throw_error(ec, "connect to " + remote.to_string());
+  co_return std::move(result);
 }
 
 socket socket::connect(const endpoint& remote) {

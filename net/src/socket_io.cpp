@@ -7,6 +7,7 @@
 
 #include "buffer_pool.hpp"
 #include "descriptor_io.hpp"
+#include "socket_io.hpp"
 
 namespace weft::net {
 
@@ -25,20 +26,10 @@ std::size_t transfer_nothing(const detail::descriptor& target, std::error_code& 
   return 0;
 }
 
-// One recv(2), and what it says of the data that is left.
-std::ptrdiff_t receive_once(io_turn& turn, std::byte* buffer, std::size_t size) noexcept {
-  const std::ptrdiff_t count = ::recv(turn.fd(), buffer, size, 0);
-  if (count > 0 && static_cast<std::size_t>(count) < size &&
-      turn.record().short_read_means_drained()) {
-    turn.not_ready();
-  }
-  return count;
-}
-
 // 0 and `ec` at the end of the stream or on an error.
 std::size_t receive_some(io_turn& turn, std::span<std::byte> buffer, std::error_code& ec) {
   const std::ptrdiff_t count = detail::retry_when_ready(
-      turn, [&] { return receive_once(turn, buffer.data(), buffer.size()); }, ec);
+      turn, [&] { return detail::receive_once(turn, buffer.data(), buffer.size()); }, ec);
   if (count == 0) ec = errc::eof;
   return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
@@ -89,9 +80,7 @@ borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& 
             errno = ec.value();
             return -1;
           }
-          const std::ptrdiff_t got = receive_once(turn, buffer->bytes.data(), size);
-          if (got <= 0) buffer->home->take_back(*buffer);
-          return got;
+          return detail::receive_into_lent(turn, buffer, size);
         },
         ec);
   }

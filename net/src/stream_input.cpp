@@ -42,7 +42,16 @@ std::size_t stream_input::take(std::span<std::byte> into) noexcept {
 void stream_input::read_more(socket& from, std::error_code& ec) {
   carry_over();
   borrowed_bytes more = from.read_some_borrowed(borrowed_bytes::capacity, ec);
-  if (ec) return;
+  if (!ec) keep(std::move(more));
+}
+
+co::task<> stream_input::co_read_more(socket& from, std::error_code& ec) {
+  carry_over();
+  borrowed_bytes more = co_await from.co_read_some_borrowed(borrowed_bytes::capacity, ec);
+  if (!ec) keep(std::move(more));
+}
+
+void stream_input::keep(borrowed_bytes more) noexcept {
   lease_ = std::move(more);
   fresh_ = lease_.text();
 }

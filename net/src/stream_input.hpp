@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/net/borrowed_bytes.hpp>
 #include <weft/net/socket.hpp>
 
@@ -34,6 +35,8 @@ public:
 
   // Reads from the socket, behind what is there. Errors as socket::read_some_borrowed().
   void read_more(socket& from, std::error_code& ec);
+  // The same for a coroutine.
+  co::task<> co_read_more(socket& from, std::error_code& ec);
 
 private:
   std::string_view carried() const noexcept { return std::string_view{carried_}.substr(taken_); }
@@ -41,6 +44,7 @@ private:
   void copy(std::size_t count, char* to) const noexcept;
   void drop(std::size_t count) noexcept;
   void carry_over();
+  void keep(borrowed_bytes more) noexcept;
 
   std::string carried_;
   std::size_t taken_ = 0;  // of `carried_`

@@ -11,7 +11,7 @@ namespace weft::net::detail {
 std::size_t stream_output::write(socket& to, std::span<const std::byte> data,
                                  std::size_t high_water, std::error_code& ec) {
   std::size_t sent = 0;
-  if (pending() > 0 && pending() + data.size() > high_water) {
+  if (must_flush_before(data.size(), high_water)) {
     sent = fill_up_and_flush(to, data, high_water, ec);
     if (ec) return sent;
   }
@@ -28,19 +28,69 @@ std::size_t stream_output::fill_up_and_flush(socket& to, std::span<const std::by
   keep(data.first(fill), ec);
   if (ec) return 0;
   flush(to, ec);
-  const std::size_t unsent = std::min(fill, pending());
-  end_ -= unsent;
+  return take_back_unsent(fill);
+}
+
+bool stream_output::must_flush_before(std::size_t size, std::size_t high_water) const noexcept {
+  return pending() > 0 && pending() + size > high_water;
+}
+
+// Of the last so many bytes that were kept, after a flush. Returns how many of them were sent.
+std::size_t stream_output::take_back_unsent(std::size_t filled) noexcept {
+  const std::size_t left = std::min(filled, pending());
+  end_ -= left;
   if (pending() == 0) give_back();
-  return fill - unsent;
+  return filled - left;
+}
+
+std::span<const std::byte> stream_output::unsent() const noexcept {
+  return std::span{buffer_->bytes}.subspan(begin_, end_ - begin_);
+}
+
+// Takes so many bytes out. Returns their number.
+std::size_t stream_output::sent(std::size_t count) noexcept {
+  begin_ += count;
+  if (pending() == 0) give_back();
+  return count;
 }
 
 std::size_t stream_output::flush(socket& to, std::error_code& ec) {
-  if (pending() == 0) return 0;
-  const std::size_t sent = to.write(std::span{buffer_->bytes}.subspan(begin_, end_ - begin_), ec);
-  begin_ += sent;
-  if (pending() == 0) give_back();
-  return sent;
+  return pending() == 0 ? 0 : sent(to.write(unsent(), ec));
 }
+
+// ---- for coroutines ----------------------------------------------------------------------------
+
+co::task<std::size_t> stream_output::co_write(socket& to, std::span<const std::byte> data,
+                                              std::size_t high_water, std::error_code& ec) {
+  std::size_t before = 0;
+  if (must_flush_before(data.size(), high_water)) {
+    before = co_await co_fill_up_and_flush(to, data, high_water, ec);
+    if (ec) co_return before;
+  }
+  const auto rest = data.subspan(before);
+  if (rest.size() > high_water) co_return before + co_await to.co_write(rest, ec);
+  keep(rest, ec);
+  co_return ec ? before : data.size();
+}
+
+co::task<std::size_t> stream_output::co_fill_up_and_flush(socket& to,
+                                                          std::span<const std::byte> data,
+                                                          std::size_t high_water,
+                                                          std::error_code& ec) {
+  const std::size_t fill = high_water - pending();
+  keep(data.first(fill), ec);
+  if (ec) co_return std::size_t{0};
+  co_await co_flush(to, ec);
+  co_return take_back_unsent(fill);
+}
+
+co::task<std::size_t> stream_output::co_flush(socket& to, std::error_code& ec) {
+  if (pending() == 0) co_return std::size_t{0};
+  const std::size_t count = co_await to.co_write(unsent(), ec);
+  co_return sent(count);
+}
+
+// ---- for both ----------------------------------------------------------------------------------
 
 void stream_output::keep(std::span<const std::byte> data, std::error_code& ec) {
   if (data.empty()) return;

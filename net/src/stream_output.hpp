@@ -8,6 +8,7 @@
 #include <span>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/net/socket.hpp>
 
 #include "buffer_pool.hpp"
@@ -33,10 +34,21 @@ public:
   // Sends what is pending. Returns how many bytes went out. Errors: those of socket::write().
   std::size_t flush(socket& to, std::error_code& ec);
 
+  // The same for coroutines.
+  co::task<std::size_t> co_write(socket& to, std::span<const std::byte> data,
+                                 std::size_t high_water, std::error_code& ec);
+  co::task<std::size_t> co_flush(socket& to, std::error_code& ec);
+
 private:
   void keep(std::span<const std::byte> data, std::error_code& ec);
   std::size_t fill_up_and_flush(socket& to, std::span<const std::byte> data, std::size_t high_water,
                                 std::error_code& ec);
+  co::task<std::size_t> co_fill_up_and_flush(socket& to, std::span<const std::byte> data,
+                                             std::size_t high_water, std::error_code& ec);
+  std::size_t take_back_unsent(std::size_t filled) noexcept;
+  bool must_flush_before(std::size_t size, std::size_t high_water) const noexcept;
+  std::span<const std::byte> unsent() const noexcept;
+  std::size_t sent(std::size_t count) noexcept;
   void give_back() noexcept;
 
   io_buffer* buffer_ = nullptr;  // null while nothing is pending

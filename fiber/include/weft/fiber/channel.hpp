@@ -176,6 +176,71 @@ public:
     return result;
   }
 
+  // ---- for coroutines: as those above without the prefix ----
+
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  auto co_send(U&& value, std::error_code& ec) {
+    return sending<U, false>{*this, std::forward<U>(value), detail::co_error{ec}};
+  }
+
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  auto co_send(U&& value) {
+    return sending<U, false>{*this, std::forward<U>(value), detail::co_error{"channel::send"}};
+  }
+
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  auto co_send_until(U&& value, time_point deadline, std::error_code& ec) {
+    return sending<U, true>{*this, std::forward<U>(value), detail::co_error{ec}, deadline};
+  }
+
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  auto co_send_until(U&& value, time_point deadline) {
+    return sending<U, true>{*this, std::forward<U>(value), detail::co_error{"channel::send"},
+                            deadline};
+  }
+
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  auto co_send_for(U&& value, any_duration duration, std::error_code& ec) {
+    return co_send_until(std::forward<U>(value), detail::deadline_after(duration), ec);
+  }
+
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  auto co_send_for(U&& value, any_duration duration) {
+    return co_send_until(std::forward<U>(value), detail::deadline_after(duration));
+  }
+
+  auto co_receive(std::error_code& ec) noexcept {
+    return receiving<false>{*this, detail::co_error{ec}};
+  }
+
+  auto co_receive() noexcept {
+    return receiving<false>{*this, detail::co_error{"channel::receive"}};
+  }
+
+  auto co_receive_until(time_point deadline, std::error_code& ec) noexcept {
+    return receiving<true>{*this, detail::co_error{ec}, deadline};
+  }
+
+  auto co_receive_until(time_point deadline) noexcept {
+    return receiving<true>{*this, detail::co_error{"channel::receive"}, deadline};
+  }
+
+  auto co_receive_for(any_duration duration, std::error_code& ec) noexcept {
+    return co_receive_until(detail::deadline_after(duration), ec);
+  }
+
+  auto co_receive_for(any_duration duration) noexcept {
+    return co_receive_until(detail::deadline_after(duration));
+  }
+
+  // ---- closing, and what there is ----
+
   /// Closes it: nothing can be sent any more, who waits to send is refused, and receivers get what
   /// it holds and then none. Closing it again changes nothing. Never waits.
   void close() noexcept { core_.close(); }
@@ -196,6 +261,14 @@ public:
   std::size_t capacity() const noexcept { return capacity_; }
 
 private:
+  // What a coroutine awaits.
+  template <class Step, class Slot>
+  class operation;
+  template <class U, bool Timed>
+  class sending;
+  template <bool Timed>
+  class receiving;
+
   // Calls `function` with what is sent: the caller's own T, if that may be moved from, or one made
   // of it.
   template <class U, class Function>
@@ -310,5 +383,175 @@ std::optional<T> channel<T>::receive_until(time_point deadline, std::error_code&
     held.enter();
   }
 }
+
+// ---- for coroutines ------------------------------------------------------------------------------
+
+// `Step` has
+//   channel_attempt attempt(channel_access&)   puts or takes
+//   wait_list& side()                          where its like wait
+template <std::move_constructible T>
+template <class Step, class Slot>
+class channel<T>::operation : public detail::co_operation<Step> {
+public:
+  bool start() noexcept {
+    if (detail::refuse_coroutine(error_.code)) return complete();
+    return begin();
+  }
+
+  bool go_on() noexcept {
+    if (complete_) return true;
+    reason_ = wait_.end(step().side(), *slot_, channel_.core_.lock);
+    return end_wait() || begin();
+  }
+
+protected:
+  operation(channel& of, const detail::co_error& error, time_point deadline) noexcept
+      : channel_(of), error_(error), deadline_(deadline) {}
+
+  ~operation() = default;
+
+  void rethrow() {
+    if (thrown_) std::rethrow_exception(std::move(thrown_));
+  }
+
+  channel& channel_;
+  detail::co_error error_;
+  std::optional<Slot> slot_;
+  detail::wake_reason reason_ = detail::wake_reason::none;
+
+private:
+  Step& step() noexcept { return static_cast<Step&>(*this); }
+
+  bool complete() noexcept {
+    if (!detail::must_give_way()) return true;
+    complete_ = true;
+    detail::suspend_ready(*this);
+    return false;
+  }
+
+  // Tries until it has moved its value, or has to wait.
+  bool begin() noexcept {
+    try {
+      detail::channel_access held{channel_.core_};
+      for (;;) {
+        const auto attempt = step().attempt(held);
+        if (attempt == detail::channel_attempt::closed) {
+          reason_ = detail::wake_reason::closed;
+          step().on_closed();
+          return true;
+        }
+        if (attempt == detail::channel_attempt::done) {
+          held.leave();
+          return complete();
+        }
+        if (detail::has_passed(deadline_)) {
+          error_.code = errc::timed_out;
+          return complete();
+        }
+        step().make_slot();
+        if (held.suspend(wait_, *this, step().side(), *slot_, deadline_)) return false;
+        reason_ = wait_.end(step().side(), *slot_, channel_.core_.lock);
+        if (end_wait()) return true;
+        held.enter();
+      }
+    } catch (...) {  // of T's move
+      thrown_ = std::current_exception();
+      return true;
+    }
+  }
+
+  // Whether the wait that has ended was the last.
+  bool end_wait() noexcept {
+    thrown_ = step().failure();
+    if (thrown_) return true;
+    if (reason_ == detail::wake_reason::ready && !slot_->done) return false;
+    if (reason_ == detail::wake_reason::closed) {
+      step().on_closed();
+    } else {
+      error_.code = detail::error_of(reason_);
+    }
+    return true;
+  }
+
+  const time_point deadline_;
+  detail::list_suspension wait_;
+  std::exception_ptr thrown_;
+  bool complete_ = false;
+};
+
+template <std::move_constructible T>
+template <class U, bool Timed>
+class [[nodiscard]] channel<T>::sending final
+    : public operation<sending<U, Timed>, detail::sender_slot<T>> {
+  using base = operation<sending<U, Timed>, detail::sender_slot<T>>;
+
+public:
+  sending(channel& to, U&& value, const detail::co_error& error,
+          time_point deadline = detail::no_deadline)
+      : base(to, error, deadline),
+        value_(static_cast<std::conditional_t<std::is_same_v<U, T>, T&, U&&>>(value)) {}
+
+  detail::channel_attempt attempt(detail::channel_access& held) {
+    return this->channel_.put(held, value_);
+  }
+
+  detail::wait_list& side() noexcept { return this->channel_.core_.senders; }
+
+  void make_slot() noexcept { this->slot_.emplace(value_); }
+
+  std::exception_ptr failure() const noexcept { return this->slot_->failure; }
+
+  void on_closed() noexcept { this->error_.code = errc::closed; }
+
+  auto await_resume() {
+    this->rethrow();
+    if constexpr (Timed) {
+      return this->error_.report_in_time();
+    } else {
+      this->error_.report();
+    }
+  }
+
+private:
+  // The caller's own T, if that may be moved from, or one made of it.
+  std::conditional_t<std::is_same_v<U, T>, T&, T> value_;
+};
+
+template <std::move_constructible T>
+template <bool Timed>
+class [[nodiscard]] channel<T>::receiving final
+    : public operation<receiving<Timed>, detail::receiver_slot<T>> {
+  using base = operation<receiving<Timed>, detail::receiver_slot<T>>;
+
+public:
+  receiving(channel& from, const detail::co_error& error,
+            time_point deadline = detail::no_deadline) noexcept
+      : base(from, error, deadline) {}
+
+  detail::channel_attempt attempt(detail::channel_access& held) {
+    return this->channel_.take(held, result_);
+  }
+
+  detail::wait_list& side() noexcept { return this->channel_.core_.receivers; }
+
+  void make_slot() noexcept { this->slot_.emplace(result_); }
+
+  std::exception_ptr failure() const noexcept { return nullptr; }
+
+  void on_closed() noexcept {}  // the result is empty
+
+  std::optional<T> await_resume() {
+    this->rethrow();
+    if constexpr (Timed) {
+      this->error_.report_in_time();
+    } else {
+      this->error_.report();
+    }
+    return std::move(result_);
+  }
+
+private:
+  std::optional<T> result_;
+};
 
 }  // namespace weft

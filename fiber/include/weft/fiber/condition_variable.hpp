@@ -13,6 +13,8 @@
 #include <mutex>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/duration.hpp>
@@ -133,7 +135,77 @@ public:
     return holds;
   }
 
+  // ---- for coroutines: as those above without the prefix ----
+
+  co::task<> co_wait(std::unique_lock<mutex>& lock, std::error_code& ec);
+  co::task<> co_wait(std::unique_lock<mutex>& lock);
+
+  template <std::predicate Condition>
+  co::task<> co_wait(std::unique_lock<mutex>& lock, Condition condition, std::error_code& ec) {
+    co_await co_wait_until(lock, detail::no_deadline, std::move(condition), ec);
+  }
+
+  template <std::predicate Condition>
+  co::task<> co_wait(std::unique_lock<mutex>& lock, Condition condition) {
+    co_await co_wait_until(lock, detail::no_deadline, std::move(condition));
+  }
+
+  co::task<std::cv_status> co_wait_for(std::unique_lock<mutex>& lock, any_duration duration,
+                                       std::error_code& ec) {
+    return co_wait_until(lock, detail::deadline_after(duration), ec);
+  }
+
+  co::task<std::cv_status> co_wait_for(std::unique_lock<mutex>& lock, any_duration duration) {
+    return co_wait_until(lock, detail::deadline_after(duration));
+  }
+
+  template <std::predicate Condition>
+  co::task<bool> co_wait_for(std::unique_lock<mutex>& lock, any_duration duration,
+                             Condition condition, std::error_code& ec) {
+    return co_wait_until(lock, detail::deadline_after(duration), std::move(condition), ec);
+  }
+
+  template <std::predicate Condition>
+  co::task<bool> co_wait_for(std::unique_lock<mutex>& lock, any_duration duration,
+                             Condition condition) {
+    return co_wait_until(lock, detail::deadline_after(duration), std::move(condition));
+  }
+
+  co::task<std::cv_status> co_wait_until(std::unique_lock<mutex>& lock, time_point deadline,
+                                         std::error_code& ec);
+  co::task<std::cv_status> co_wait_until(std::unique_lock<mutex>& lock, time_point deadline);
+
+  template <std::predicate Condition>
+  co::task<bool> co_wait_until(std::unique_lock<mutex>& lock, time_point deadline,
+                               Condition condition, std::error_code& ec) {
+    if (detail::refuse_coroutine(ec)) co_return false;
+    if (condition()) {
+      ec.clear();
+      co_await detail::co_budget{};
+      co_return true;
+    }
+    for (;;) {
+      co_await co_wait_until(lock, deadline, ec);
+      if (ec == errc::cancelled) co_return false;
+      if (condition()) {
+        ec.clear();
+        co_return true;
+      }
+      if (ec) co_return false;
+    }
+  }
+
+  template <std::predicate Condition>
+  co::task<bool> co_wait_until(std::unique_lock<mutex>& lock, time_point deadline,
+                               Condition condition) {
+    std::error_code ec;
+    const bool holds = co_await co_wait_until(lock, deadline, std::move(condition), ec);
+    throw_unless_timed_out(ec);
+    co_return holds;
+  }
+
 private:
+  detail::waiter* give_up(std::unique_lock<mutex>& lock) noexcept;
   static void throw_unless_timed_out(std::error_code ec);
 
   detail::spin_lock lock_;  // guards `waiters_`

@@ -12,6 +12,7 @@
 
 #include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/duration.hpp>
 
@@ -60,7 +61,52 @@ public:
   /// when a timeout around the call has expired.
   bool wait_until(std::chrono::steady_clock::time_point deadline);
 
+  // ---- for coroutines: as those above without the prefix ----
+
+  auto co_wait(std::error_code& ec) noexcept { return waiting<false>{*this, detail::co_error{ec}}; }
+
+  auto co_wait() noexcept { return waiting<false>{*this, detail::co_error{"event::wait"}}; }
+
+  auto co_wait_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) noexcept {
+    return waiting<true>{*this, detail::co_error{ec}, deadline};
+  }
+
+  auto co_wait_until(std::chrono::steady_clock::time_point deadline) noexcept {
+    return waiting<true>{*this, detail::co_error{"event::wait"}, deadline};
+  }
+
+  auto co_wait_for(any_duration duration, std::error_code& ec) noexcept {
+    return co_wait_until(detail::deadline_after(duration), ec);
+  }
+
+  auto co_wait_for(any_duration duration) noexcept {
+    return co_wait_until(detail::deadline_after(duration));
+  }
+
 private:
+  // What a coroutine awaits.
+  template <bool Timed>
+  class [[nodiscard]] waiting final
+      : public detail::co_list_operation<waiting<Timed>, detail::gives_way::after, Timed> {
+  public:
+    waiting(event& awaited, const detail::co_error& error,
+            detail::deadline_clock::time_point deadline = detail::no_deadline) noexcept
+        : detail::co_list_operation<waiting, detail::gives_way::after, Timed>(error, deadline),
+          event_(awaited) {}
+
+    bool try_now(std::error_code& /*ec*/) noexcept { return event_.is_set_or_lock(); }
+
+    detail::wait_list& list() noexcept { return event_.waiters_; }
+
+    detail::spin_lock& lock() noexcept { return event_.lock_; }
+
+  private:
+    event& event_;
+  };
+
+  // With the lock held if it is not set.
+  bool is_set_or_lock() noexcept;
+
   // Written under `lock_`. The store in set() pairs with the load in is_set().
   detail::atomic<bool> set_{false};
   detail::spin_lock lock_;  // guards `waiters_`

@@ -22,6 +22,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/fiber/co/task.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/task.hpp>
 
 namespace weft {
@@ -31,13 +33,13 @@ struct control_block;
 struct handle_maker;
 class fiber_owner;
 class scheduler;
-enum class cancellation : std::uint8_t;
 }  // namespace detail
 
-/// What a fiber can run: a function without arguments that can be copied or moved into the fiber.
+/// What a fiber can run: a function without arguments that can be copied or moved into the fiber,
+/// and is no coroutine: for those there is co::spawn().
 template <class Function>
 concept fiber_function = std::constructible_from<std::decay_t<Function>, Function> &&
-                         std::invocable<std::decay_t<Function>>;
+                         std::invocable<std::decay_t<Function>> && !co::task_function<Function>;
 
 /// Identifies a fiber among all that the process has ever run; 0 is no fiber.
 enum class fiber_id : std::uint64_t {};
@@ -90,6 +92,10 @@ public:
   /// The same; throws std::system_error where the overload above sets `ec`.
   void join();
 
+  /// The same for coroutines: `co_await handle.co_join()`.
+  auto co_join(std::error_code& ec) noexcept;
+  auto co_join() noexcept;
+
   /// Lets the fiber run on without a handle: from now on a child of the runtime, which cancels it
   /// when the main function has returned; one that has not started by then never runs. The handle
   /// is empty afterwards.
@@ -133,6 +139,33 @@ private:
   detail::control_block* block_ = nullptr;
 };
 
+namespace detail {
+
+// What a coroutine awaits. Holds a reference: the handle may go meanwhile.
+class [[nodiscard]] joining final
+    : public co_list_operation<joining, gives_way::after, /*Timed=*/false> {
+public:
+  joining(control_block* joined, const co_error& error) noexcept;
+  ~joining();
+
+  bool try_now(std::error_code& ec) noexcept;
+  wait_list& list() noexcept;
+  spin_lock& lock() noexcept;
+
+private:
+  control_block* const block_;
+};
+
+}  // namespace detail
+
+inline auto any_fiber::co_join(std::error_code& ec) noexcept {
+  return detail::joining{block_, detail::co_error{ec}};
+}
+
+inline auto any_fiber::co_join() noexcept {
+  return detail::joining{block_, detail::co_error{"fiber::join"}};
+}
+
 /// A handle to a fiber whose function returns a T.
 template <class T = void>
 class [[nodiscard]] fiber : public any_fiber {
@@ -175,6 +208,7 @@ namespace detail {
 struct spawn_place {
   scheduler* worker = nullptr;  // null is that of the caller
   fiber_owner* group = nullptr;
+  bool stackless = false;  // its task is made of coroutines
 };
 
 // A worker of the caller's runtime; null and std::errc::invalid_argument when there is none of that
@@ -202,26 +236,33 @@ inline constexpr const char* how_to_get_stacks =
 // Throws std::system_error for a failed reserve_fiber(), with what to do about it.
 [[noreturn]] void throw_spawn_error(std::error_code ec);
 
-template <fiber_function Function>
-control_block* spawn_at(const spawn_place& where, const spawn_options& options, Function&& function,
-                        std::error_code& ec) {
-  using task_type = task<std::decay_t<Function>>;
+// Spawns what runs a `Task` made of `arguments`.
+template <class Task, class... Arguments>
+control_block* spawn_task_at(const spawn_place& where, const spawn_options& options,
+                             std::error_code& ec, Arguments&&... arguments) {
   control_block* const block = reserve_fiber(options, where, ec);
   if (block == nullptr) return nullptr;
   void* place = nullptr;
   try {
-    place = task_storage(*block, sizeof(task_type), alignof(task_type), ec);
+    place = task_storage(*block, sizeof(Task), alignof(Task), ec);
     if (place == nullptr) {
       abandon_fiber(*block);
       return nullptr;
     }
-    start_fiber(*block, *::new (place) task_type(std::in_place, std::forward<Function>(function)));
+    start_fiber(*block, *::new (place) Task(std::forward<Arguments>(arguments)...));
   } catch (...) {
     if (place != nullptr) free_task_storage(*block, place);
     abandon_fiber(*block);
     throw;
   }
   return block;
+}
+
+template <fiber_function Function>
+control_block* spawn_at(const spawn_place& where, const spawn_options& options, Function&& function,
+                        std::error_code& ec) {
+  return spawn_task_at<task<std::decay_t<Function>>>(where, options, ec, std::in_place,
+                                                     std::forward<Function>(function));
 }
 
 template <fiber_function Function>
@@ -241,6 +282,14 @@ struct handle_maker {
     auto handle = spawn(place, options, std::forward<Function>(function), ec);
     if (ec) throw_spawn_error(ec);
     return handle;
+  }
+
+  // A handle to what runs a `Task`, which is a task_result<T>.
+  template <class T, class Task, class... Arguments>
+  static fiber<T> spawn_task(const spawn_place& place, const spawn_options& options,
+                             std::error_code& ec, Arguments&&... arguments) {
+    return fiber<T>{
+        spawn_task_at<Task>(place, options, ec, std::forward<Arguments>(arguments)...)};
   }
 };
 

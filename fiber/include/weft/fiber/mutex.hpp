@@ -11,9 +11,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <system_error>
 
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/duration.hpp>
@@ -62,6 +64,39 @@ public:
   /// when a timeout around the call has expired.
   bool try_lock_until(std::chrono::steady_clock::time_point deadline);
 
+  // ---- for coroutines: as those above without the prefix ----
+
+  auto co_lock() noexcept {
+    return locking<false>{*this, detail::co_error{"mutex::lock"}, detail::no_deadline,
+                          detail::cancellation::ignored};
+  }
+
+  auto co_lock(std::error_code& ec) noexcept {
+    return locking<false>{*this, detail::co_error{ec}};
+  }
+
+  auto co_try_lock_until(std::chrono::steady_clock::time_point deadline,
+                         std::error_code& ec) noexcept {
+    return locking<true>{*this, detail::co_error{ec}, deadline};
+  }
+
+  auto co_try_lock_until(std::chrono::steady_clock::time_point deadline) noexcept {
+    return locking<true>{*this, detail::co_error{"mutex::try_lock"}, deadline};
+  }
+
+  auto co_try_lock_for(any_duration duration, std::error_code& ec) noexcept {
+    return co_try_lock_until(detail::deadline_after(duration), ec);
+  }
+
+  auto co_try_lock_for(any_duration duration) noexcept {
+    return co_try_lock_until(detail::deadline_after(duration));
+  }
+
+  /// As co_lock(); returns a std::unique_lock that holds it.
+  auto co_scoped_lock() noexcept { return scoped_locking{*this}; }
+
+  // ---- unlocking ----
+
   /// Unlocks it, which the caller must hold, and hands it to the one who has waited longest. No
   /// cancellation point.
   void unlock() noexcept;
@@ -71,6 +106,44 @@ private:
 
   static constexpr std::uintptr_t contended = 1;
 
+  // What a coroutine awaits.
+  template <bool Timed>
+  class [[nodiscard]] locking
+      : public detail::co_list_operation<locking<Timed>, detail::gives_way::before, Timed> {
+  public:
+    locking(mutex& wanted, const detail::co_error& error,
+            detail::deadline_clock::time_point deadline = detail::no_deadline,
+            detail::cancellation mode = detail::cancellation::honoured) noexcept
+        : detail::co_list_operation<locking, detail::gives_way::before, Timed>(error, deadline,
+                                                                               mode),
+          mutex_(wanted) {}
+
+    bool try_now(std::error_code& ec) noexcept { return mutex_.take_or_lock(ec); }
+
+    detail::wait_list& list() noexcept { return mutex_.waiters_; }
+
+    detail::spin_lock& lock() noexcept { return mutex_.lock_; }
+
+  protected:
+    mutex& mutex_;
+  };
+
+  class [[nodiscard]] scoped_locking final : public locking<false> {
+  public:
+    explicit scoped_locking(mutex& wanted) noexcept
+        : locking(wanted, detail::co_error{"mutex::lock"}, detail::no_deadline,
+                  detail::cancellation::ignored) {}
+
+    std::unique_lock<mutex> await_resume() const {
+      locking::await_resume();
+      return std::unique_lock{mutex_, std::adopt_lock};
+    }
+  };
+
+  // With `lock_` held, and word left that somebody waits, if it is another's. True with an error,
+  // too.
+  bool take_or_lock(std::error_code& ec) noexcept;
+  bool take_or_leave_word(std::uintptr_t task, std::error_code& ec) noexcept;
   bool take_if_free(std::uintptr_t task) noexcept;
   void lock_contended(std::uintptr_t task, std::chrono::steady_clock::time_point deadline,
                       detail::cancellation mode, std::error_code& ec);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/duration.hpp>
@@ -60,6 +61,35 @@ public:
   /// when a timeout around the call has expired.
   bool try_acquire_until(std::chrono::steady_clock::time_point deadline);
 
+  // ---- for coroutines: as those above without the prefix ----
+
+  auto co_acquire(std::error_code& ec) noexcept {
+    return acquiring<false>{*this, detail::co_error{ec}};
+  }
+
+  auto co_acquire() noexcept {
+    return acquiring<false>{*this, detail::co_error{"semaphore::acquire"}};
+  }
+
+  auto co_try_acquire_until(std::chrono::steady_clock::time_point deadline,
+                            std::error_code& ec) noexcept {
+    return acquiring<true>{*this, detail::co_error{ec}, deadline};
+  }
+
+  auto co_try_acquire_until(std::chrono::steady_clock::time_point deadline) noexcept {
+    return acquiring<true>{*this, detail::co_error{"semaphore::try_acquire"}, deadline};
+  }
+
+  auto co_try_acquire_for(any_duration duration, std::error_code& ec) noexcept {
+    return co_try_acquire_until(detail::deadline_after(duration), ec);
+  }
+
+  auto co_try_acquire_for(any_duration duration) noexcept {
+    return co_try_acquire_until(detail::deadline_after(duration));
+  }
+
+  // ---- giving ----
+
   /// Gives `count` back, first to those who wait. Never waits, no cancellation point. More than
   /// `max` free ends the process.
   void release(std::size_t count = 1) noexcept;
@@ -68,6 +98,28 @@ public:
   std::size_t available() const noexcept;
 
 private:
+  // What a coroutine awaits.
+  template <bool Timed>
+  class [[nodiscard]] acquiring final
+      : public detail::co_list_operation<acquiring<Timed>, detail::gives_way::before, Timed> {
+  public:
+    acquiring(semaphore& from, const detail::co_error& error,
+              detail::deadline_clock::time_point deadline = detail::no_deadline) noexcept
+        : detail::co_list_operation<acquiring, detail::gives_way::before, Timed>(error, deadline),
+          semaphore_(from) {}
+
+    bool try_now(std::error_code& /*ec*/) noexcept { return semaphore_.take_or_lock(); }
+
+    detail::wait_list& list() noexcept { return semaphore_.waiters_; }
+
+    detail::spin_lock& lock() noexcept { return semaphore_.lock_; }
+
+  private:
+    semaphore& semaphore_;
+  };
+
+  // With the lock held if none is free.
+  bool take_or_lock() noexcept;
   void acquire_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec);
 
   mutable detail::spin_lock lock_;  // guards what follows

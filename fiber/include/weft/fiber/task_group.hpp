@@ -29,10 +29,16 @@
 #include <utility>
 #include <vector>
 
+#include <weft/fiber/co/spawn.hpp>
 #include <weft/fiber/detail/task_group_core.hpp>
 #include <weft/fiber/fiber.hpp>
 
 namespace weft {
+
+/// What a group can run: a function for a fiber, a co::task, or a function that returns one.
+template <class Given>
+concept group_function = fiber_function<Given> || co::task_function<Given> ||
+                         co::detail::is_task<std::remove_cvref_t<Given>>;
 
 class task_group {
 public:
@@ -50,25 +56,25 @@ public:
   /// which may be dropped.
   ///
   /// Errors: as weft::spawn().
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
     return spawn_at(nullptr, options, std::forward<Function>(function), ec);
   }
 
   /// The same; throws std::system_error where the overload above sets `ec`.
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn(const spawn_options& options, Function&& function) {
     return spawn_at(nullptr, options, std::forward<Function>(function));
   }
 
   /// The same with the default options.
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn(Function&& function, std::source_location location = std::source_location::current()) {
     return spawn(spawn_options{.location = location}, std::forward<Function>(function));
   }
 
   /// The same on worker `index` of the runtime. Errors: as weft::spawn_on().
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
                 std::error_code& ec) {
     detail::scheduler* const worker = detail::worker_at(index, ec);
@@ -77,32 +83,32 @@ public:
   }
 
   /// The same; throws std::system_error where the overload above sets `ec`.
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_on(std::size_t index, const spawn_options& options, Function&& function) {
     return spawn_at(detail::worker_at(index), options, std::forward<Function>(function));
   }
 
   /// The same with the default options.
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_on(std::size_t index, Function&& function,
                 std::source_location location = std::source_location::current()) {
     return spawn_on(index, spawn_options{.location = location}, std::forward<Function>(function));
   }
 
   /// The same on the worker that has the fewest fibers. Errors: as weft::spawn_on().
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_anywhere(const spawn_options& options, Function&& function, std::error_code& ec) {
     return spawn_at(detail::least_loaded_worker(), options, std::forward<Function>(function), ec);
   }
 
   /// The same; throws std::system_error where the overload above sets `ec`.
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_anywhere(const spawn_options& options, Function&& function) {
     return spawn_at(detail::least_loaded_worker(), options, std::forward<Function>(function));
   }
 
   /// The same with the default options.
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_anywhere(Function&& function,
                       std::source_location location = std::source_location::current()) {
     return spawn_anywhere(spawn_options{.location = location}, std::forward<Function>(function));
@@ -120,6 +126,10 @@ public:
   /// that failed first has thrown, after all have ended, each time it is called.
   void join();
 
+  /// The same for coroutines: `co_await group.co_join()`.
+  co::task<> co_join(std::error_code& ec);
+  co::task<> co_join();
+
   /// Returns what the fibers that have failed so far have thrown, in the order in which they did.
   std::vector<std::exception_ptr> errors() const { return core_.errors(); }
 
@@ -133,22 +143,47 @@ public:
   std::size_t size() const noexcept { return core_.size(); }
 
 private:
+  bool refuses_to_join(std::error_code& ec) const noexcept;
   void join_inside(std::error_code& ec);
+  co::task<> co_join_inside(std::error_code& ec);
+  void throw_outcome(const std::error_code& ec) const;
+
+  template <class Function>
+  struct value {
+    using type = co::detail::value_of<Function>;
+  };
 
   template <fiber_function Function>
-  using child_of = child<std::invoke_result_t<std::decay_t<Function>>>;
+  struct value<Function> {
+    using type = std::invoke_result_t<std::decay_t<Function>>;
+  };
 
-  template <fiber_function Function>
+  template <group_function Function>
+  using child_of = child<typename value<Function>::type>;
+
+  template <group_function Function>
   auto spawn_at(detail::scheduler* worker, const spawn_options& options, Function&& function,
                 std::error_code& ec) {
-    return child_of<Function>{detail::handle_maker::spawn(
-        {.worker = worker, .group = &core_}, options, std::forward<Function>(function), ec)};
+    const detail::spawn_place place{.worker = worker, .group = &core_};
+    if constexpr (fiber_function<Function>) {
+      return child_of<Function>{
+          detail::handle_maker::spawn(place, options, std::forward<Function>(function), ec)};
+    } else {
+      return child_of<Function>{
+          co::detail::start_task(place, options, std::forward<Function>(function), ec)};
+    }
   }
 
-  template <fiber_function Function>
+  template <group_function Function>
   auto spawn_at(detail::scheduler* worker, const spawn_options& options, Function&& function) {
-    return child_of<Function>{detail::handle_maker::spawn(
-        {.worker = worker, .group = &core_}, options, std::forward<Function>(function))};
+    const detail::spawn_place place{.worker = worker, .group = &core_};
+    if constexpr (fiber_function<Function>) {
+      return child_of<Function>{
+          detail::handle_maker::spawn(place, options, std::forward<Function>(function))};
+    } else {
+      return child_of<Function>{
+          co::detail::start_task(place, options, std::forward<Function>(function))};
+    }
   }
 
   const int exceptions_outside_;
@@ -180,6 +215,10 @@ public:
   void join(std::error_code& ec) { handle_.join(ec); }
 
   void join() { handle_.join(); }
+
+  auto co_join(std::error_code& ec) noexcept { return handle_.co_join(ec); }
+
+  auto co_join() noexcept { return handle_.co_join(); }
 
   std::add_lvalue_reference_t<T> result() & { return handle_.result(); }
 

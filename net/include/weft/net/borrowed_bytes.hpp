@@ -13,6 +13,7 @@
 namespace weft::net {
 
 namespace detail {
+class co_borrow;
 struct io_buffer;
 }
 
@@ -58,6 +59,7 @@ public:
 
 private:
   friend class socket;
+  friend class detail::co_borrow;
 
   borrowed_bytes(detail::io_buffer* buffer, std::span<const std::byte> bytes) noexcept
       : buffer_(buffer), bytes_(bytes) {}

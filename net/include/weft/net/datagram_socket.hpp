@@ -11,6 +11,7 @@
 #include <span>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/net/basic_socket.hpp>
 #include <weft/net/endpoint.hpp>
 
@@ -62,6 +63,19 @@ public:
   std::size_t send(std::span<const std::byte> data, std::error_code& ec);
   std::size_t send(std::span<const std::byte> data);
 
+  // ---- for coroutines: as those above without the prefix ----
+
+  co::task<std::size_t> co_receive_from(std::span<std::byte> buffer, endpoint& sender,
+                                        std::error_code& ec);
+  co::task<std::size_t> co_receive_from(std::span<std::byte> buffer, endpoint& sender);
+  co::task<std::size_t> co_receive(std::span<std::byte> buffer, std::error_code& ec);
+  co::task<std::size_t> co_receive(std::span<std::byte> buffer);
+  co::task<std::size_t> co_send_to(std::span<const std::byte> data, endpoint receiver,
+                                   std::error_code& ec);
+  co::task<std::size_t> co_send_to(std::span<const std::byte> data, endpoint receiver);
+  co::task<std::size_t> co_send(std::span<const std::byte> data, std::error_code& ec);
+  co::task<std::size_t> co_send(std::span<const std::byte> data);
+
   using basic_socket::remote_endpoint;
 
   /// Closes the socket. Waits that are under way end with errc::closed. Never waits.
@@ -75,6 +89,8 @@ private:
 
   std::size_t send_datagram(std::span<const std::byte> data, const endpoint* receiver,
                             std::error_code& ec);
+  co::task<std::size_t> co_send_datagram(std::span<const std::byte> data, const endpoint* receiver,
+                                         std::error_code& ec);
 };
 
 }  // namespace weft::net

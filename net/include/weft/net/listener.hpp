@@ -59,6 +59,12 @@ public:
   socket accept(endpoint& peer);
   socket accept();
 
+  /// The same for coroutines.
+  co::task<socket> co_accept(endpoint& peer, std::error_code& ec);
+  co::task<socket> co_accept(std::error_code& ec);
+  co::task<socket> co_accept(endpoint& peer);
+  co::task<socket> co_accept();
+
   /// Stops listening; connections not yet accepted are reset. Never waits.
   void close() noexcept;
 
@@ -74,6 +80,7 @@ private:
   };
 
   socket accept_into(sockaddr* address, socklen_t* size, std::error_code& ec);
+  co::task<socket> co_accept_into(sockaddr* address, socklen_t* size, std::error_code& ec);
 
   weft::detail::spin_lock file_lock_;
   socket_file file_;  // to be removed by the first close(); guarded by `file_lock_`

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/fiber/duration.hpp>
 #include <weft/net/endpoint.hpp>
 #include <weft/net/listener.hpp>
@@ -40,5 +41,15 @@ using peer_handler = std::function<void(socket& connection, const endpoint& peer
 void serve(listener& listener, const connection_handler& handler,
            const serve_options& options = {});
 void serve(listener& listener, const peer_handler& handler, const serve_options& options = {});
+
+/// What a coroutine does with one connection. The socket is there until it has ended.
+using co_connection_handler = std::function<co::task<>(socket& connection)>;
+/// The same for a handler that wants to know whose connection it is, even if the peer has gone.
+using co_peer_handler = std::function<co::task<>(socket& connection, const endpoint& peer)>;
+
+/// The same for coroutines: the handler of each connection is a task of its own, and so holds no
+/// stack while it waits.
+co::task<> co_serve(listener& listener, co_connection_handler handler, serve_options options = {});
+co::task<> co_serve(listener& listener, co_peer_handler handler, serve_options options = {});
 
 }  // namespace weft::net

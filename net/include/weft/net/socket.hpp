@@ -13,8 +13,10 @@
 #include <string_view>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/net/basic_socket.hpp>
 #include <weft/net/borrowed_bytes.hpp>
+#include <weft/net/detail/co_transfer.hpp>
 #include <weft/net/endpoint.hpp>
 
 namespace weft::net {
@@ -93,6 +95,29 @@ public:
   }
 
   std::size_t write(std::string_view text) { return write(std::as_bytes(std::span{text})); }
+
+  // ---- for coroutines: as those above without the prefix ----
+
+  static co::task<socket> co_connect(endpoint remote, std::error_code& ec);
+  static co::task<socket> co_connect(endpoint remote);
+
+  detail::co_transfer co_read_some(std::span<std::byte> buffer, std::error_code& ec) noexcept;
+  detail::co_transfer co_read_some(std::span<std::byte> buffer) noexcept;
+  detail::co_transfer co_read(std::span<std::byte> buffer, std::error_code& ec) noexcept;
+  detail::co_transfer co_read(std::span<std::byte> buffer) noexcept;
+  detail::co_borrow co_read_some_borrowed(std::size_t at_most, std::error_code& ec) noexcept;
+  detail::co_borrow co_read_some_borrowed(
+      std::size_t at_most = borrowed_bytes::capacity) noexcept;
+  detail::co_transfer co_write(std::span<const std::byte> data, std::error_code& ec) noexcept;
+  detail::co_transfer co_write(std::span<const std::byte> data) noexcept;
+
+  detail::co_transfer co_write(std::string_view text, std::error_code& ec) noexcept {
+    return co_write(std::as_bytes(std::span{text}), ec);
+  }
+
+  detail::co_transfer co_write(std::string_view text) noexcept {
+    return co_write(std::as_bytes(std::span{text}));
+  }
 
   // ---- the connection ----
 

@@ -30,6 +30,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/net/borrowed_bytes.hpp>
 #include <weft/net/endpoint.hpp>
 #include <weft/net/socket.hpp>
@@ -159,6 +160,36 @@ public:
 
   /// Returns how many bytes are kept and have not gone out. For the task that writes.
   std::size_t pending() const noexcept;
+
+  // ---- for coroutines: as those above without the prefix ----
+  //
+  // Instead of lines(): `while (auto line = co_await peer.co_read_line())`. What a view refers to
+  // must be there until the operation has ended.
+
+  co::task<std::size_t> co_read_some(std::span<std::byte> buffer, std::error_code& ec);
+  co::task<std::size_t> co_read_some(std::span<std::byte> buffer);
+  co::task<std::size_t> co_read(std::span<std::byte> buffer, std::error_code& ec);
+  co::task<std::size_t> co_read(std::span<std::byte> buffer);
+  co::task<std::string> co_read_until(std::string_view delimiter, std::error_code& ec);
+  co::task<std::string> co_read_until(std::string_view delimiter);
+  co::task<std::optional<std::string>> co_read_line(std::error_code& ec);
+  co::task<std::optional<std::string>> co_read_line();
+  co::task<std::string> co_read_all(std::size_t limit, std::error_code& ec);
+  co::task<std::string> co_read_all(std::size_t limit);
+  co::task<std::size_t> co_write(std::span<const std::byte> data, std::error_code& ec);
+  co::task<std::size_t> co_write(std::span<const std::byte> data);
+  co::task<std::size_t> co_flush(std::error_code& ec);
+  co::task<std::size_t> co_flush();
+  co::task<> co_shutdown(std::error_code& ec);
+  co::task<> co_shutdown();
+
+  co::task<std::size_t> co_write(std::string_view text, std::error_code& ec) {
+    return co_write(std::as_bytes(std::span{text}), ec);
+  }
+
+  co::task<std::size_t> co_write(std::string_view text) {
+    return co_write(std::as_bytes(std::span{text}));
+  }
 
   // ---- the connection ----
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <weft/fiber/detail/biased_lock.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
 namespace weft::detail {
@@ -97,6 +98,11 @@ public:
 
   // Waits on that side, having claimed nobody, and gives the lock up.
   wake_reason wait(wait_list& side, channel_slot& mine, deadline_clock::time_point deadline);
+
+  // The same for a coroutine, which suspends if this returns true, and has not waited at all if its
+  // deadline has passed.
+  bool suspend(list_suspension& wait, continuation& then, wait_list& side, channel_slot& mine,
+               deadline_clock::time_point deadline);
 
 private:
   channel_core& core_;

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include <weft/fiber/co/spawn.hpp>
 #include <weft/fiber/detail/fiber_owner.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/fiber.hpp>
@@ -20,12 +21,18 @@ public:
   fiber_group() = default;
   ~fiber_group();
 
-  // Spawns a fiber into the group, without a handle. Errors as weft::spawn().
-  template <fiber_function Function>
+  // Spawns a fiber into the group, without a handle, or a task of coroutines. Errors as
+  // weft::spawn().
+  template <class Function>
   void spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
-    control_block* const block =
-        spawn_at({.group = this}, options, std::forward<Function>(function), ec);
-    if (block != nullptr) detach_fiber(*block);
+    if constexpr (fiber_function<Function>) {
+      control_block* const block =
+          spawn_at({.group = this}, options, std::forward<Function>(function), ec);
+      if (block != nullptr) detach_fiber(*block);
+    } else {
+      co::detail::start_task({.group = this}, options, std::forward<Function>(function), ec)
+          .detach();
+    }
   }
 
   std::size_t size() const noexcept { return size_; }
@@ -34,6 +41,8 @@ public:
   // Waits until the last fiber has ended; false when `deadline` passed or the caller was cancelled
   // first.
   bool wait_empty(deadline_clock::time_point deadline, cancellation mode);
+  // The same for a coroutine.
+  co::task<bool> co_wait_empty(deadline_clock::time_point deadline, cancellation mode);
 
   void add(control_block& block) noexcept override;
 

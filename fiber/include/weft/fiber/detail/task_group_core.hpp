@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/fiber/detail/fiber_owner.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/waiter.hpp>
@@ -50,7 +51,10 @@ public:
   // meanwhile, the fibers are too, and `ec` says why. The caller is a visitor.
   void wait_for_all(std::error_code& ec) { wait_for(who::fibers, ec); }
 
-  // The same, and until no visitor is left.
+  // The same for a coroutine.
+  co::task<> co_wait_for_all(std::error_code& ec);
+
+  // The same as the first, and until no visitor is left.
   void wait_to_go(std::error_code& ec) { wait_for(who::fibers_and_visitors, ec); }
 
   // Whether the caller is a fiber of the group.

@@ -3,6 +3,7 @@
 // Threads: each sees its own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace weft {
@@ -11,11 +12,27 @@ class driver;
 
 namespace weft::detail {
 
+struct continuation;
+
 // What a task's scopes say of its waits.
 enum class verdict : std::uint8_t {
   none,
   cancelled,
   expired,  // its deadline has passed
+};
+
+// Memory of coroutines that have ended, for the next of about that size.
+struct frame_cache {
+  static constexpr std::size_t step = 64;      // bytes between classes
+  static constexpr std::size_t classes = 16;   // up to 1 KiB
+  static constexpr std::uint16_t most = 256;  // of each class, so that a burst is given back
+
+  struct entry {
+    entry* next;
+  };
+
+  entry* free[classes]{};
+  std::uint16_t count[classes]{};
 };
 
 // The base of a scheduler, which writes it.
@@ -29,6 +46,11 @@ struct worker_view {
   const void* installed_kind = nullptr;
   // What a virtual clock shows, in nanoseconds; null where time is that of the steady clock.
   const std::int64_t* virtual_now = nullptr;
+  // Set by a coroutine that returns to its runner: what that calls next; and that the task whose
+  // coroutine this was has ended.
+  continuation* go_on_with = nullptr;
+  bool task_ended = false;
+  frame_cache frames;
 };
 
 // Null on a plain thread.

@@ -1,0 +1,62 @@
+// Runs a coroutine from code that is none.
+//
+// Threads: any. On a fiber it parks, and others run meanwhile; on a plain thread it makes a runtime
+// of one worker for as long as it takes.
+#pragma once
+
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#include <weft/fiber/co/task.hpp>
+#include <weft/fiber/runtime.hpp>
+
+namespace weft::co {
+
+namespace detail {
+
+void run_to_end(continuation& first) noexcept;
+
+// A coroutine that the running task runs beside its own code, as part of itself.
+template <class T>
+class guest_task final : private continuation {
+public:
+  explicit guest_task(task_frame<T> first) noexcept
+      : continuation(&guest_task::begin), first_(std::move(first)) {}
+
+  T run() {
+    run_to_end(*this);
+    return first_.promise().take();
+  }
+
+private:
+  static void begin(continuation& self) noexcept {
+    auto& guest = static_cast<guest_task&>(self);
+    guest.go_on = &guest_task::end;
+    if (guest.first_.run(guest)) end(guest);
+  }
+
+  static void end(continuation& /*self*/) noexcept {
+    weft::detail::running_worker->task_ended = true;
+  }
+
+  task_frame<T> first_;
+};
+
+}  // namespace detail
+
+/// Runs `awaited` to its end and returns what it returns.
+///
+/// On a fiber it belongs to that: the scopes, context values and cancellation of the caller are its
+/// own. Errors: what it throws; on a plain thread those of making a runtime.
+template <class T>
+T block_on(task<T> awaited) {
+  auto run = [frame = detail::task_access::take(std::move(awaited))]() mutable -> T {
+    return detail::guest_task<T>{std::move(frame)}.run();
+  };
+  if (weft::detail::running_worker != nullptr) return run();
+  runtime own;
+  return own.run(std::move(run));
+}
+
+}  // namespace weft::co

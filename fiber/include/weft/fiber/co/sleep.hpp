@@ -1,0 +1,67 @@
+// What weft::this_fiber does, for coroutines: give way, sleep.
+//
+// Threads: coroutines of any worker.
+#pragma once
+
+#include <chrono>
+#include <system_error>
+
+#include <weft/fiber/detail/co_wait.hpp>
+#include <weft/fiber/duration.hpp>
+
+namespace weft::co {
+
+namespace detail {
+
+class sleep final : public weft::detail::co_operation<sleep> {
+public:
+  sleep(std::chrono::steady_clock::time_point deadline, weft::detail::co_error error) noexcept
+      : deadline_(deadline), error_(error) {}
+
+  bool start() noexcept;
+  bool go_on() noexcept;
+
+  void await_resume() const { error_.report(); }
+
+private:
+  const std::chrono::steady_clock::time_point deadline_;
+  weft::detail::co_error error_;
+  bool waits_ = false;
+};
+
+class give_way final : public weft::detail::co_operation<give_way> {
+public:
+  give_way() noexcept = default;
+
+  bool start() noexcept;
+
+  bool go_on() noexcept { return true; }
+
+  void await_resume() const noexcept {}
+};
+
+}  // namespace detail
+
+/// As this_fiber::yield(): `co_await co::yield()`.
+inline detail::give_way yield() noexcept { return detail::give_way{}; }
+
+/// As this_fiber::sleep_until().
+inline detail::sleep sleep_until(std::chrono::steady_clock::time_point deadline,
+                                 std::error_code& ec) noexcept {
+  return {deadline, weft::detail::co_error{ec}};
+}
+
+inline detail::sleep sleep_until(std::chrono::steady_clock::time_point deadline) noexcept {
+  return {deadline, weft::detail::co_error{"co::sleep"}};
+}
+
+/// As this_fiber::sleep_for().
+inline detail::sleep sleep_for(any_duration duration, std::error_code& ec) noexcept {
+  return sleep_until(weft::detail::deadline_after(duration), ec);
+}
+
+inline detail::sleep sleep_for(any_duration duration) noexcept {
+  return sleep_until(weft::detail::deadline_after(duration));
+}
+
+}  // namespace weft::co

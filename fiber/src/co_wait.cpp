@@ -1,0 +1,32 @@
+#include <weft/fiber/detail/co_wait.hpp>
+#include <weft/fiber/detail/scope.hpp>
+
+#include "scheduler.hpp"
+
+namespace weft::detail {
+
+bool suspend_until(continuation& then, deadline_clock::time_point deadline,
+                   cancellation mode) noexcept {
+  return scheduler::running()->suspend_until(then, deadline, mode);
+}
+
+wake_reason end_suspension(deadline_clock::time_point deadline) noexcept {
+  return scheduler::running()->end_suspension(deadline);
+}
+
+void suspend_ready(continuation& then) noexcept { scheduler::running()->suspend_ready(then); }
+
+bool refuse_coroutine(std::error_code& ec) {
+  scheduler& worker = *scheduler::running();
+  if (*worker.judgement == verdict::none) return false;
+  worker.count_refusal();
+  ec = error_of(reason_of(*worker.judgement));
+  return true;
+}
+
+bool co_pause::start() noexcept {
+  begin_wait();
+  return !suspend_until(*this, deadline_, cancellation::honoured);
+}
+
+}  // namespace weft::detail

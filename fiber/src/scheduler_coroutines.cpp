@@ -1,0 +1,118 @@
+// How a worker runs tasks made of coroutines: on runners, stacks that such a task holds only while
+// it runs, or while it is inside a call that blocks.
+#include <utility>
+
+#include "scheduler.hpp"
+
+namespace weft::detail {
+
+// ---- runners -----------------------------------------------------------------------------------
+
+// Keeps one more stack for when a coroutine blocks and others are ready. From any thread.
+bool scheduler::reserve_runner(std::error_code& ec) {
+  if (runner_reserved_.load(std::memory_order_relaxed)) return true;
+  if (!stacks_.reserve(runner_class_, ec)) return false;
+  if (runner_reserved_.exchange(true, std::memory_order_relaxed)) {
+    stacks_.cancel_reservation(runner_class_);
+  }
+  return true;
+}
+
+// Returns the context of a runner, on whose stack the next task will run; null if there is none to
+// be had.
+machine_context* scheduler::take_runner() noexcept {
+  if (idle_runner_ != nullptr) {
+    runs_on_ = std::exchange(idle_runner_, nullptr);
+    return &runner_context_;
+  }
+  std::error_code ec;
+  if (!reserve_runner(ec)) return nullptr;
+  runner_reserved_.store(false, std::memory_order_relaxed);
+  stack& fresh = stacks_.take(runner_class_);
+  reserve_runner(ec);  // tried again when it is needed
+  fresh.sanitizer.prepare(fresh.base, fresh.size);
+  runner_context_ = control_of_thread_;
+  start_context(runner_context_, fresh.top(), fresh.size - fresh.colour, &scheduler::fiber_entry);
+  runs_on_ = &fresh;
+  return &runner_context_;
+}
+
+void scheduler::end_runners() noexcept {
+  if (idle_runner_ != nullptr) stacks_.release(*std::exchange(idle_runner_, nullptr));
+  if (runner_reserved_.exchange(false, std::memory_order_relaxed)) {
+    stacks_.cancel_reservation(runner_class_);
+  }
+}
+
+// ---- running a task ----------------------------------------------------------------------------
+
+// What a coroutine that has returned to its runner has asked to be called, one after the other.
+void scheduler::continue_chain() noexcept {
+  while (continuation* const next = std::exchange(go_on_with, nullptr)) next->go_on(*next);
+}
+
+// Until it suspends, or has ended.
+void scheduler::run_coroutine(control_block& self) noexcept {
+  if (self.has_status(fiber_status::resting)) {
+    self.status.store(fiber_status::started, std::memory_order_relaxed);
+    self.resume_point->go_on(*self.resume_point);
+  } else {
+    self.status.store(fiber_status::started, std::memory_order_relaxed);
+    if (self.cancel_requested.load(std::memory_order_relaxed)) {
+      self.task->abandon();
+      task_ended = true;
+    } else {
+      self.task->run();
+    }
+  }
+  continue_chain();
+  if (std::exchange(task_ended, false)) {
+    settle(self);
+    finish(self);
+  } else {
+    self.status.store(fiber_status::resting, std::memory_order_relaxed);
+    make_current(nullptr);
+  }
+}
+
+void scheduler::run_to_end(continuation& first) noexcept {
+  control_block& self = current();
+  for (continuation* next = &first;;) {
+    next->go_on(*next);
+    continue_chain();
+    if (std::exchange(task_ended, false)) return;
+    next = self.resume_point;  // before the context of the task takes its place
+    switch_to(pick_next());
+  }
+}
+
+// ---- suspending --------------------------------------------------------------------------------
+
+bool scheduler::suspend_until(continuation& then, deadline_clock::time_point deadline,
+                              cancellation mode) noexcept {
+  control_block& self = current();
+  if (end_if_cancelled(self, mode)) return false;
+  if (deadline != no_deadline) timers_.arm(self.timer, deadline);
+  self.resume_point = &then;
+  return true;
+}
+
+wake_reason scheduler::end_suspension(deadline_clock::time_point deadline) noexcept {
+  control_block& self = current();
+  if (deadline != no_deadline) timers_.cancel(self.timer);
+  return self.wait.reason();
+}
+
+void scheduler::suspend_ready(continuation& then) noexcept {
+  control_block& self = current();
+  self.resume_point = &then;
+  ready_.push(self);
+}
+
+bool scheduler::suspend_to_yield(continuation& then) noexcept {
+  if (!others_are_ready()) return false;
+  suspend_ready(then);
+  return true;
+}
+
+}  // namespace weft::detail
