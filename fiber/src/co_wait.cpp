@@ -16,6 +16,11 @@ wake_reason end_suspension(deadline_clock::time_point deadline) noexcept {
 
 void suspend_ready(continuation& then) noexcept { scheduler::running()->suspend_ready(then); }
 
+bool in_coroutine() noexcept {
+  scheduler* const worker = scheduler::running();
+  return worker != nullptr && worker->current().is_coroutine();
+}
+
 bool refuse_coroutine(std::error_code& ec) {
   scheduler& worker = *scheduler::running();
   if (*worker.judgement == verdict::none) return false;

@@ -51,6 +51,19 @@ const char* state_of(const control_block& block, const scheduler& owner) noexcep
   return &block == owner.current_if_any() ? "runs" : "is ready";
 }
 
+// Where each of its coroutines awaits the one inside it, the innermost first.
+void dump_awaits(line_writer& out, const control_block& block) noexcept {
+  constexpr int most = 64;
+  const continuation* next = block.resume_point;
+  for (int depth = 0; next != nullptr && next->frame != nullptr; ++depth) {
+    if (depth == most) return out.write("    and more\n");
+    const co_frame& frame = *next->frame;
+    out.write("    awaits at %s:%u\n", frame.at.file_name(),
+              static_cast<unsigned>(frame.at.line()));
+    next = frame.awaited_by;
+  }
+}
+
 void dump(line_writer& out, const control_block& block, const scheduler& owner) noexcept {
   const char* const name = block.name.text;
   const auto id = static_cast<unsigned long long>(block.id);
@@ -61,6 +74,7 @@ void dump(line_writer& out, const control_block& block, const scheduler& owner) 
     out.write("  fiber %llu %s, spawned at %s:%u\n", id, state_of(block, owner),
               block.location.file_name(), static_cast<unsigned>(block.location.line()));
   }
+  if (block.has_status(fiber_status::resting)) dump_awaits(out, block);
 }
 
 }  // namespace

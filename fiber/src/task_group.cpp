@@ -14,6 +14,10 @@ task_group::~task_group() {
   if (core_.contains_caller()) {
     detail::misuse("a fiber destroyed the task_group it belongs to, which would wait for itself");
   }
+  if (core_.size() != 0 && detail::in_coroutine()) {
+    detail::misuse("a task_group was destroyed in a coroutine before its tasks had ended; "
+                   "co_await group.co_join() first, or use co::with_task_group()");
+  }
   if (std::uncaught_exceptions() > exceptions_outside_) core_.request_cancel();
   // The next wait of the caller will tell it.
   std::error_code ec;

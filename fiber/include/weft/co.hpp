@@ -4,6 +4,9 @@
 
 #include <weft/fiber.hpp>
 #include <weft/fiber/co/block_on.hpp>
+#include <weft/fiber/co/generator.hpp>
 #include <weft/fiber/co/sleep.hpp>
 #include <weft/fiber/co/spawn.hpp>
 #include <weft/fiber/co/task.hpp>
+#include <weft/fiber/co/when.hpp>
+#include <weft/fiber/co/with_task_group.hpp>

@@ -49,7 +49,8 @@ public:
   task_group(const task_group&) = delete;
   task_group& operator=(const task_group&) = delete;
   /// Waits for all fibers of the group, as the first lines say, and until nobody is inside join()
-  /// or request_cancel(); it throws nothing.
+  /// or request_cancel(); it throws nothing. In a coroutine, which a destructor cannot suspend, it
+  /// ends the process if a task of the group has not ended: see co::with_task_group().
   ~task_group();
 
   /// Spawns a fiber of the group on this worker, as weft::spawn() does, and returns a `child<T>`,

@@ -30,6 +30,9 @@ inline bool must_give_way() noexcept {
   return --worker->budget == 0;
 }
 
+// Whether the running task is made of coroutines, blocked on a stack or not.
+bool in_coroutine() noexcept;
+
 // As refuse_if_cancelled(), but the caller gives way.
 bool refuse_coroutine(std::error_code& ec);
 

@@ -1,0 +1,240 @@
+// Coroutines that return many values, one at a time, each when it is asked for.
+//
+//     co::generator<int> count(int to) { for (int i = 0; i < to; ++i) co_yield i; }
+//     for (int each : count(3)) print(each);
+//
+//     co::async_generator<std::string> lines(net::stream& from);   // may co_await between values
+//     while (auto line = co_await lines(peer).next()) ...          // empty after the last
+//
+// One that is dropped before its end is destroyed where it has yielded.
+// Threads: a generator one at a time; an async_generator the coroutines of one task.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include <weft/fiber/detail/continuation.hpp>
+#include <weft/fiber/detail/frame_memory.hpp>
+
+namespace weft::co {
+
+namespace detail {
+
+// The handle of a frame that goes with it.
+template <class Promise>
+class owned_frame {
+public:
+  explicit owned_frame(std::coroutine_handle<Promise> frame) noexcept : handle_(frame) {}
+
+  owned_frame(owned_frame&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+
+  owned_frame& operator=(owned_frame&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+
+  ~owned_frame() {
+    if (handle_) handle_.destroy();
+  }
+
+  std::coroutine_handle<Promise> operator*() const noexcept { return handle_; }
+
+private:
+  std::coroutine_handle<Promise> handle_;
+};
+
+struct frame_allocation {
+  static void* operator new(std::size_t size) { return weft::detail::allocate_frame(size); }
+
+  static void operator delete(void* frame, std::size_t size) noexcept {
+    weft::detail::free_frame(frame, size);
+  }
+};
+
+}  // namespace detail
+
+/// A range of T that is computed step by step. It never waits: what waits is an async_generator.
+template <class T>
+class [[nodiscard]] generator {
+public:
+  class promise_type : public detail::frame_allocation {
+  public:
+    generator get_return_object() noexcept {
+      return generator{std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+
+    std::suspend_always final_suspend() const noexcept { return {}; }
+
+    // Where it stands in the coroutine, until the next step.
+    std::suspend_always yield_value(std::remove_reference_t<T>& value) noexcept {
+      value_ = std::addressof(value);
+      return {};
+    }
+
+    std::suspend_always yield_value(std::remove_reference_t<T>&& value) noexcept {
+      value_ = std::addressof(value);
+      return {};
+    }
+
+    void return_void() const noexcept {}
+
+    void unhandled_exception() { throw; }
+
+    template <class Awaitable>
+    void await_transform(Awaitable&&) = delete;  // see async_generator
+
+  private:
+    friend generator;
+
+    std::remove_reference_t<T>* value_ = nullptr;
+  };
+
+  class iterator {
+  public:
+    using iterator_concept = std::input_iterator_tag;
+    using value_type = std::remove_cvref_t<T>;
+    using difference_type = std::ptrdiff_t;
+
+    std::remove_reference_t<T>& operator*() const noexcept { return *frame_.promise().value_; }
+
+    /// Computes the next value. Errors: what the coroutine throws, after which it is at its end.
+    iterator& operator++() {
+      frame_.resume();
+      return *this;
+    }
+
+    void operator++(int) { frame_.resume(); }
+
+    friend bool operator==(const iterator& place, std::default_sentinel_t) noexcept {
+      return place.frame_.done();
+    }
+
+  private:
+    friend generator;
+
+    explicit iterator(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+
+    std::coroutine_handle<promise_type> frame_;
+  };
+
+  /// Computes the first value; to be called once.
+  iterator begin() {
+    (*frame_).resume();
+    return iterator{*frame_};
+  }
+
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+private:
+  explicit generator(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+
+  detail::owned_frame<promise_type> frame_;
+};
+
+/// Values of type T that a coroutine computes, and may wait for. It runs as part of the task that
+/// asks for the next one.
+template <std::move_constructible T>
+class [[nodiscard]] async_generator {
+public:
+  class promise_type : public weft::detail::co_frame, public detail::frame_allocation {
+  public:
+    async_generator get_return_object() noexcept {
+      const auto handle = std::coroutine_handle<promise_type>::from_promise(*this);
+      self = handle;
+      return async_generator{handle};
+    }
+
+    std::suspend_always initial_suspend(
+        std::source_location where = std::source_location::current()) noexcept {
+      at = where;
+      return {};
+    }
+
+    auto final_suspend() noexcept { return given_to_the_caller{this}; }
+
+    auto yield_value(T value) {
+      value_.emplace(std::move(value));
+      return given_to_the_caller{this};
+    }
+
+    void return_void() const noexcept {}
+
+    void unhandled_exception() noexcept { failure_ = std::current_exception(); }
+
+  private:
+    friend async_generator;
+
+    struct given_to_the_caller : std::suspend_always {
+      explicit given_to_the_caller(co_frame* which) noexcept : frame(which) {}
+
+      void await_suspend(std::coroutine_handle<> /*self*/) const noexcept { frame->hand_over(); }
+
+      co_frame* frame;
+    };
+
+    std::optional<T> value_;
+    std::exception_ptr failure_;
+  };
+
+  class step;
+
+  /// Computes the next value: `co_await generator.next()` returns it, or nothing after the last.
+  ///
+  /// Waits, ends and errors: as what the coroutine does; after an error it is at its end.
+  step next() noexcept { return step{*frame_}; }
+
+private:
+  explicit async_generator(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+
+  detail::owned_frame<promise_type> frame_;
+};
+
+template <std::move_constructible T>
+class [[nodiscard]] async_generator<T>::step final : public weft::detail::continuation {
+public:
+  explicit step(std::coroutine_handle<promise_type> awaited) noexcept
+      : continuation(&step::resume_caller), awaited_(awaited) {}
+
+  bool await_ready() {
+    promise_type& promise = awaited_.promise();
+    promise.value_.reset();
+    promise.awaited_by = nullptr;
+    if (awaited_.done()) return true;
+    awaited_.resume();
+    if (promise.value_ || awaited_.done()) return true;
+    promise.awaited_by = this;
+    return false;
+  }
+
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> waiting,
+                     std::source_location where = std::source_location::current()) noexcept {
+    static_assert(std::is_base_of_v<weft::detail::co_frame, Promise>,
+                  "an async_generator is awaited in coroutines of weft");
+    frame = &waiting.promise();
+    frame->at = where;
+  }
+
+  std::optional<T> await_resume() {
+    promise_type& promise = awaited_.promise();
+    if (promise.failure_) std::rethrow_exception(std::exchange(promise.failure_, nullptr));
+    return std::exchange(promise.value_, std::nullopt);
+  }
+
+private:
+  static void resume_caller(continuation& self) noexcept { self.frame->self.resume(); }
+
+  std::coroutine_handle<promise_type> awaited_;
+};
+
+}  // namespace weft::co

@@ -1,0 +1,61 @@
+// Coroutines that belong together, and are waited for whatever way the block is left.
+//
+// A destructor cannot suspend: a task_group that goes in a coroutine before its tasks have ended
+// ends the process. This is the form that cannot be left so.
+//
+//     co_await co::with_task_group([&](weft::task_group& group) -> co::task<> {
+//       group.spawn(fetch(url));
+//       group.spawn(fetch(other));
+//       co_return;
+//     });
+//
+// Threads: coroutines of any worker.
+#pragma once
+
+#include <concepts>
+#include <exception>
+#include <functional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <weft/fiber/co/task.hpp>
+#include <weft/fiber/task_group.hpp>
+
+namespace weft::co {
+
+namespace detail {
+
+// Waits for the tasks of a group that is about to go, and rethrows `failure`, for which it is
+// cancelled first; without one as co_join().
+inline task<> leave(task_group& group, std::exception_ptr failure) {
+  if (failure) group.request_cancel();
+  if (!failure) {
+    co_await group.co_join();
+    co_return;
+  }
+  std::error_code ec;
+  co_await group.co_join(ec);
+  std::rethrow_exception(std::move(failure));
+}
+
+}  // namespace detail
+
+/// Calls `body(group)`, a coroutine, awaits it, then waits for all tasks of the group; if the body
+/// throws, it cancels them first.
+///
+/// Errors: what the body throws, else as task_group::join().
+template <class Body>
+  requires std::same_as<std::invoke_result_t<Body&, task_group&>, task<>>
+task<> with_task_group(Body body) {
+  task_group group;
+  std::exception_ptr failure;
+  try {
+    co_await std::invoke(body, group);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await detail::leave(group, std::move(failure));
+}
+
+}  // namespace weft::co
