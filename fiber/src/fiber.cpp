@@ -227,7 +227,7 @@ void join_another(control_block& block, std::error_code& ec) {
 
 }  // namespace
 
-detail::joining::joining(control_block* joined, const co_error& error) noexcept
+detail::joining::joining(control_block* joined, error_to error) noexcept
     : co_list_operation(error, no_deadline), block_(joined) {
   if (block_ != nullptr) add_reference(*block_);
 }

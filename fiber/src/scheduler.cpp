@@ -40,7 +40,12 @@ atomic<std::uint64_t> last_fiber_id{0};
 }  // namespace
 
 fiber_id next_fiber_id() noexcept {
-  return fiber_id{last_fiber_id.fetch_add(1, std::memory_order_relaxed) + 1};
+  if (__libc_single_threaded == 0) {
+    return fiber_id{last_fiber_id.fetch_add(1, std::memory_order_relaxed) + 1};
+  }
+  const std::uint64_t next = last_fiber_id.load(std::memory_order_relaxed) + 1;
+  last_fiber_id.store(next, std::memory_order_relaxed);
+  return fiber_id{next};
 }
 
 constinit thread_local worker_view* running_worker = nullptr;
@@ -129,7 +134,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::uint8
   block->size_class = size_class;
   block->location = options.location;
   block->id = next_fiber_id();
-  read_floating_point_control(block->context);
+  if (size_class != stackless) read_floating_point_control(block->context);
   ec.clear();
   return block;
 }

@@ -17,7 +17,7 @@ namespace detail {
 static_assert(sizeof(io_turn) <= 40 && alignof(io_turn) <= 8);
 
 co_transfer::co_transfer(const descriptor& target, kind what, std::span<std::byte> buffer,
-                         const weft::detail::co_error& error) noexcept
+                         weft::detail::error_to error) noexcept
     : error_(error), data_(buffer.data()), size_(buffer.size()), kind_(what) {
   ::new (turn_) io_turn{target, what == kind::write ? direction::write : direction::read};
 }
@@ -119,8 +119,8 @@ std::ptrdiff_t co_transfer::borrow() noexcept {
   return receive_into_lent(turn(), buffer_, size_);
 }
 
-co_borrow::co_borrow(const descriptor& target, std::size_t at_most,
-                     const weft::detail::co_error& error, bool eof_is_empty) noexcept
+co_borrow::co_borrow(const descriptor& target, std::size_t at_most, weft::detail::error_to error,
+                     bool eof_is_empty) noexcept
     : co_transfer(target, kind::borrow,
                   // Only the size counts.
                   {static_cast<std::byte*>(nullptr), std::min(at_most, borrowed_bytes::capacity)},
@@ -138,7 +138,7 @@ borrowed_bytes co_borrow::await_resume() {
 
 using detail::co_borrow;
 using detail::co_transfer;
-using weft::detail::co_error;
+using weft::detail::error_to;
 
 namespace {
 
@@ -150,35 +150,35 @@ std::span<std::byte> only_read(std::span<const std::byte> data) noexcept {
 }  // namespace
 
 co_transfer socket::co_read_some(std::span<std::byte> buffer, std::error_code& ec) noexcept {
-  return {descriptor_, co_transfer::kind::read_some, buffer, co_error{ec}};
+  return {descriptor_, co_transfer::kind::read_some, buffer, error_to{ec}};
 }
 
 co_transfer socket::co_read_some(std::span<std::byte> buffer) noexcept {
-  return {descriptor_, co_transfer::kind::read_some, buffer, co_error{"socket::read_some"}};
+  return {descriptor_, co_transfer::kind::read_some, buffer, error_to{"socket::read_some"}};
 }
 
 co_transfer socket::co_read(std::span<std::byte> buffer, std::error_code& ec) noexcept {
-  return {descriptor_, co_transfer::kind::read, buffer, co_error{ec}};
+  return {descriptor_, co_transfer::kind::read, buffer, error_to{ec}};
 }
 
 co_transfer socket::co_read(std::span<std::byte> buffer) noexcept {
-  return {descriptor_, co_transfer::kind::read, buffer, co_error{"socket::read"}};
+  return {descriptor_, co_transfer::kind::read, buffer, error_to{"socket::read"}};
 }
 
 co_borrow socket::co_read_some_borrowed(std::size_t at_most, std::error_code& ec) noexcept {
-  return {descriptor_, at_most, co_error{ec}, false};
+  return {descriptor_, at_most, error_to{ec}, false};
 }
 
 co_borrow socket::co_read_some_borrowed(std::size_t at_most) noexcept {
-  return {descriptor_, at_most, co_error{"socket::read_some_borrowed"}, true};
+  return {descriptor_, at_most, error_to{"socket::read_some_borrowed"}, true};
 }
 
 co_transfer socket::co_write(std::span<const std::byte> data, std::error_code& ec) noexcept {
-  return {descriptor_, co_transfer::kind::write, only_read(data), co_error{ec}};
+  return {descriptor_, co_transfer::kind::write, only_read(data), error_to{ec}};
 }
 
 co_transfer socket::co_write(std::span<const std::byte> data) noexcept {
-  return {descriptor_, co_transfer::kind::write, only_read(data), co_error{"socket::write"}};
+  return {descriptor_, co_transfer::kind::write, only_read(data), error_to{"socket::write"}};
 }
 
 }  // namespace weft::net

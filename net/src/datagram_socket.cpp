@@ -67,8 +67,7 @@ namespace {
 // One datagram and where it came from.
 class reception {
 public:
-  explicit reception(std::span<std::byte> buffer) noexcept
-      : part_{buffer.data(), buffer.size()} {}
+  explicit reception(std::span<std::byte> buffer) noexcept : part_{buffer.data(), buffer.size()} {}
 
   // One recvmsg(2).
   std::ptrdiff_t attempt(int fd) noexcept {
@@ -114,7 +113,8 @@ std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint&
   {
     detail::io_turn turn{descriptor_, direction::read, ec};
     if (!turn) return 0;
-    count = retry_when_ready(turn, [&] { return datagram.attempt(turn.fd()); }, ec);
+    count = retry_when_ready(
+        turn, [&] { return datagram.attempt(turn.fd()); }, ec);
   }
   return datagram.outcome(count, sender, ec);
 }
@@ -204,8 +204,7 @@ bool may_try_again(detail::io_turn& turn, std::error_code& ec) noexcept {
 }
 
 // As retry_with_pauses(): the pauses of a sender to UNIX sockets.
-co::task<std::ptrdiff_t> co_send_with_pauses(detail::io_turn& turn,
-                                             std::span<const std::byte> data,
+co::task<std::ptrdiff_t> co_send_with_pauses(detail::io_turn& turn, std::span<const std::byte> data,
                                              const endpoint* receiver, std::error_code& ec) {
   using namespace std::chrono_literals;
   for (std::chrono::milliseconds pause = 1ms;; pause = std::min(2 * pause, 50ms)) {

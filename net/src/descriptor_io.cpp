@@ -114,14 +114,13 @@ io_progress io_turn::begin(weft::detail::continuation& then, weft::detail::list_
 }
 
 io_progress io_turn::turn_has_come(weft::detail::list_suspension& wait, std::error_code& ec) {
-  end_wait_for_turn(
-      wait.end(side().turn, weft::detail::waiter_of_this_task().node, record_.lock), ec);
+  end_wait_for_turn(wait.end(side().turn, weft::detail::waiter_of_this_task().node, record_.lock),
+                    ec);
   return granted_ ? io_progress::ready : io_progress::failed;
 }
 
 io_progress io_turn::suspend_until_ready(weft::detail::continuation& then,
-                                         weft::detail::list_suspension& wait,
-                                         std::error_code& ec) {
+                                         weft::detail::list_suspension& wait, std::error_code& ec) {
   has_waited_ = true;
   poller* const worker = poller::of_this_worker(ec);
   if (worker == nullptr || weft::detail::refuse_coroutine(ec)) return io_progress::failed;

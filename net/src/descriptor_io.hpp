@@ -86,8 +86,8 @@ public:
     return seen_ != side().drained_at ? io_progress::ready : suspend_until_ready(then, wait, ec);
   }
 
-  io_progress event_has_come(weft::detail::continuation& then,
-                             weft::detail::list_suspension& wait, std::error_code& ec);
+  io_progress event_has_come(weft::detail::continuation& then, weft::detail::list_suspension& wait,
+                             std::error_code& ec);
 
   // As pause().
   co::task<bool> co_pause(std::chrono::nanoseconds length, std::error_code& ec);

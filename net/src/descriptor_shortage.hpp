@@ -22,8 +22,7 @@ public:
   }
 
   // The same for a coroutine.
-  co::task<weft::detail::wake_reason> co_wait(
-      weft::detail::deadline_clock::time_point deadline) {
+  co::task<weft::detail::wake_reason> co_wait(weft::detail::deadline_clock::time_point deadline) {
     const sufferer here{waiting_};
     std::error_code ec;
     if (weft::detail::refuse_coroutine(ec)) {

@@ -237,8 +237,8 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
     const address_space peer{address, size};
     accept_back_off back_off;
     while (!accepted.is_open()) {
-      const std::ptrdiff_t fd =
-          detail::retry_when_ready(turn, [&] { return accept_once(turn, peer); }, ec);
+      const std::ptrdiff_t fd = detail::retry_when_ready(
+          turn, [&] { return accept_once(turn, peer); }, ec);
       if (fd >= 0) accepted = adopt_accepted(fd, tcp, ec);
       if (ec && will_pass(ec)) {
         turn.step_aside();
@@ -277,8 +277,7 @@ socket listener::accept(endpoint& peer) {
 
 // ---- for coroutines ----------------------------------------------------------------------------
 
-co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size,
-                                          std::error_code& ec) {
+co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size, std::error_code& ec) {
   detail::descriptor accepted;
   {
     detail::io_turn turn{descriptor_, detail::direction::read};

@@ -25,8 +25,8 @@ void report(const std::string& which, const char* what) {
   diagnose(which + " ended by an exception: " + what);
 }
 
-// Of what a handler has thrown, which ends its connection and nothing else. `name()` says which that
-// was.
+// Of what a handler has thrown, which ends its connection and nothing else. `name()` says which
+// that was.
 template <class Name>
 void report_unless_everyday(const std::exception& error, Name&& name) {
   const auto* const system = dynamic_cast<const std::system_error*>(&error);

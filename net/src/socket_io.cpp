@@ -1,4 +1,6 @@
 // The reads and writes of weft::net::socket.
+#include "socket_io.hpp"
+
 #include <algorithm>
 #include <sys/socket.h>
 
@@ -7,7 +9,6 @@
 
 #include "buffer_pool.hpp"
 #include "descriptor_io.hpp"
-#include "socket_io.hpp"
 
 namespace weft::net {
 

@@ -181,25 +181,25 @@ public:
   template <class U = T>
     requires std::constructible_from<T, U>
   auto co_send(U&& value, std::error_code& ec) {
-    return sending<U, false>{*this, std::forward<U>(value), detail::co_error{ec}};
+    return sending<U, false>{*this, std::forward<U>(value), detail::error_to{ec}};
   }
 
   template <class U = T>
     requires std::constructible_from<T, U>
   auto co_send(U&& value) {
-    return sending<U, false>{*this, std::forward<U>(value), detail::co_error{"channel::send"}};
+    return sending<U, false>{*this, std::forward<U>(value), detail::error_to{"channel::send"}};
   }
 
   template <class U = T>
     requires std::constructible_from<T, U>
   auto co_send_until(U&& value, time_point deadline, std::error_code& ec) {
-    return sending<U, true>{*this, std::forward<U>(value), detail::co_error{ec}, deadline};
+    return sending<U, true>{*this, std::forward<U>(value), detail::error_to{ec}, deadline};
   }
 
   template <class U = T>
     requires std::constructible_from<T, U>
   auto co_send_until(U&& value, time_point deadline) {
-    return sending<U, true>{*this, std::forward<U>(value), detail::co_error{"channel::send"},
+    return sending<U, true>{*this, std::forward<U>(value), detail::error_to{"channel::send"},
                             deadline};
   }
 
@@ -216,19 +216,19 @@ public:
   }
 
   auto co_receive(std::error_code& ec) noexcept {
-    return receiving<false>{*this, detail::co_error{ec}};
+    return receiving<false>{*this, detail::error_to{ec}};
   }
 
   auto co_receive() noexcept {
-    return receiving<false>{*this, detail::co_error{"channel::receive"}};
+    return receiving<false>{*this, detail::error_to{"channel::receive"}};
   }
 
   auto co_receive_until(time_point deadline, std::error_code& ec) noexcept {
-    return receiving<true>{*this, detail::co_error{ec}, deadline};
+    return receiving<true>{*this, detail::error_to{ec}, deadline};
   }
 
   auto co_receive_until(time_point deadline) noexcept {
-    return receiving<true>{*this, detail::co_error{"channel::receive"}, deadline};
+    return receiving<true>{*this, detail::error_to{"channel::receive"}, deadline};
   }
 
   auto co_receive_for(any_duration duration, std::error_code& ec) noexcept {
@@ -384,7 +384,8 @@ std::optional<T> channel<T>::receive_until(time_point deadline, std::error_code&
   }
 }
 
-// ---- for coroutines ------------------------------------------------------------------------------
+// ---- for coroutines
+// ------------------------------------------------------------------------------
 
 // `Step` has
 //   channel_attempt attempt(channel_access&)   puts or takes
@@ -405,7 +406,7 @@ public:
   }
 
 protected:
-  operation(channel& of, const detail::co_error& error, time_point deadline) noexcept
+  operation(channel& of, detail::error_to error, time_point deadline) noexcept
       : channel_(of), error_(error), deadline_(deadline) {}
 
   ~operation() = default;
@@ -486,8 +487,7 @@ class [[nodiscard]] channel<T>::sending final
   using base = operation<sending<U, Timed>, detail::sender_slot<T>>;
 
 public:
-  sending(channel& to, U&& value, const detail::co_error& error,
-          time_point deadline = detail::no_deadline)
+  sending(channel& to, U&& value, detail::error_to error, time_point deadline = detail::no_deadline)
       : base(to, error, deadline),
         value_(static_cast<std::conditional_t<std::is_same_v<U, T>, T&, U&&>>(value)) {}
 
@@ -524,7 +524,7 @@ class [[nodiscard]] channel<T>::receiving final
   using base = operation<receiving<Timed>, detail::receiver_slot<T>>;
 
 public:
-  receiving(channel& from, const detail::co_error& error,
+  receiving(channel& from, detail::error_to error,
             time_point deadline = detail::no_deadline) noexcept
       : base(from, error, deadline) {}
 

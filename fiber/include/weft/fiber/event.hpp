@@ -11,8 +11,8 @@
 #include <system_error>
 
 #include <weft/fiber/detail/atomic.hpp>
-#include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/co_wait.hpp>
+#include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/duration.hpp>
 
@@ -63,16 +63,16 @@ public:
 
   // ---- for coroutines: as those above without the prefix ----
 
-  auto co_wait(std::error_code& ec) noexcept { return waiting<false>{*this, detail::co_error{ec}}; }
+  auto co_wait(std::error_code& ec) noexcept { return waiting<false>{*this, detail::error_to{ec}}; }
 
-  auto co_wait() noexcept { return waiting<false>{*this, detail::co_error{"event::wait"}}; }
+  auto co_wait() noexcept { return waiting<false>{*this, detail::error_to{"event::wait"}}; }
 
   auto co_wait_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) noexcept {
-    return waiting<true>{*this, detail::co_error{ec}, deadline};
+    return waiting<true>{*this, detail::error_to{ec}, deadline};
   }
 
   auto co_wait_until(std::chrono::steady_clock::time_point deadline) noexcept {
-    return waiting<true>{*this, detail::co_error{"event::wait"}, deadline};
+    return waiting<true>{*this, detail::error_to{"event::wait"}, deadline};
   }
 
   auto co_wait_for(any_duration duration, std::error_code& ec) noexcept {
@@ -89,7 +89,7 @@ private:
   class [[nodiscard]] waiting final
       : public detail::co_list_operation<waiting<Timed>, detail::gives_way::after, Timed> {
   public:
-    waiting(event& awaited, const detail::co_error& error,
+    waiting(event& awaited, detail::error_to error,
             detail::deadline_clock::time_point deadline = detail::no_deadline) noexcept
         : detail::co_list_operation<waiting, detail::gives_way::after, Timed>(error, deadline),
           event_(awaited) {}

@@ -145,7 +145,7 @@ namespace detail {
 class [[nodiscard]] joining final
     : public co_list_operation<joining, gives_way::after, /*Timed=*/false> {
 public:
-  joining(control_block* joined, const co_error& error) noexcept;
+  joining(control_block* joined, error_to error) noexcept;
   ~joining();
 
   bool try_now(std::error_code& ec) noexcept;
@@ -159,11 +159,11 @@ private:
 }  // namespace detail
 
 inline auto any_fiber::co_join(std::error_code& ec) noexcept {
-  return detail::joining{block_, detail::co_error{ec}};
+  return detail::joining{block_, detail::error_to{ec}};
 }
 
 inline auto any_fiber::co_join() noexcept {
-  return detail::joining{block_, detail::co_error{"fiber::join"}};
+  return detail::joining{block_, detail::error_to{"fiber::join"}};
 }
 
 /// A handle to a fiber whose function returns a T.
@@ -288,8 +288,7 @@ struct handle_maker {
   template <class T, class Task, class... Arguments>
   static fiber<T> spawn_task(const spawn_place& place, const spawn_options& options,
                              std::error_code& ec, Arguments&&... arguments) {
-    return fiber<T>{
-        spawn_task_at<Task>(place, options, ec, std::forward<Arguments>(arguments)...)};
+    return fiber<T>{spawn_task_at<Task>(place, options, ec, std::forward<Arguments>(arguments)...)};
   }
 };
 

@@ -67,21 +67,19 @@ public:
   // ---- for coroutines: as those above without the prefix ----
 
   auto co_lock() noexcept {
-    return locking<false>{*this, detail::co_error{"mutex::lock"}, detail::no_deadline,
+    return locking<false>{*this, detail::error_to{"mutex::lock"}, detail::no_deadline,
                           detail::cancellation::ignored};
   }
 
-  auto co_lock(std::error_code& ec) noexcept {
-    return locking<false>{*this, detail::co_error{ec}};
-  }
+  auto co_lock(std::error_code& ec) noexcept { return locking<false>{*this, detail::error_to{ec}}; }
 
   auto co_try_lock_until(std::chrono::steady_clock::time_point deadline,
                          std::error_code& ec) noexcept {
-    return locking<true>{*this, detail::co_error{ec}, deadline};
+    return locking<true>{*this, detail::error_to{ec}, deadline};
   }
 
   auto co_try_lock_until(std::chrono::steady_clock::time_point deadline) noexcept {
-    return locking<true>{*this, detail::co_error{"mutex::try_lock"}, deadline};
+    return locking<true>{*this, detail::error_to{"mutex::try_lock"}, deadline};
   }
 
   auto co_try_lock_for(any_duration duration, std::error_code& ec) noexcept {
@@ -111,7 +109,7 @@ private:
   class [[nodiscard]] locking
       : public detail::co_list_operation<locking<Timed>, detail::gives_way::before, Timed> {
   public:
-    locking(mutex& wanted, const detail::co_error& error,
+    locking(mutex& wanted, detail::error_to error,
             detail::deadline_clock::time_point deadline = detail::no_deadline,
             detail::cancellation mode = detail::cancellation::honoured) noexcept
         : detail::co_list_operation<locking, detail::gives_way::before, Timed>(error, deadline,
@@ -131,7 +129,7 @@ private:
   class [[nodiscard]] scoped_locking final : public locking<false> {
   public:
     explicit scoped_locking(mutex& wanted) noexcept
-        : locking(wanted, detail::co_error{"mutex::lock"}, detail::no_deadline,
+        : locking(wanted, detail::error_to{"mutex::lock"}, detail::no_deadline,
                   detail::cancellation::ignored) {}
 
     std::unique_lock<mutex> await_resume() const {

@@ -64,20 +64,20 @@ public:
   // ---- for coroutines: as those above without the prefix ----
 
   auto co_acquire(std::error_code& ec) noexcept {
-    return acquiring<false>{*this, detail::co_error{ec}};
+    return acquiring<false>{*this, detail::error_to{ec}};
   }
 
   auto co_acquire() noexcept {
-    return acquiring<false>{*this, detail::co_error{"semaphore::acquire"}};
+    return acquiring<false>{*this, detail::error_to{"semaphore::acquire"}};
   }
 
   auto co_try_acquire_until(std::chrono::steady_clock::time_point deadline,
                             std::error_code& ec) noexcept {
-    return acquiring<true>{*this, detail::co_error{ec}, deadline};
+    return acquiring<true>{*this, detail::error_to{ec}, deadline};
   }
 
   auto co_try_acquire_until(std::chrono::steady_clock::time_point deadline) noexcept {
-    return acquiring<true>{*this, detail::co_error{"semaphore::try_acquire"}, deadline};
+    return acquiring<true>{*this, detail::error_to{"semaphore::try_acquire"}, deadline};
   }
 
   auto co_try_acquire_for(any_duration duration, std::error_code& ec) noexcept {
@@ -103,7 +103,7 @@ private:
   class [[nodiscard]] acquiring final
       : public detail::co_list_operation<acquiring<Timed>, detail::gives_way::before, Timed> {
   public:
-    acquiring(semaphore& from, const detail::co_error& error,
+    acquiring(semaphore& from, detail::error_to error,
               detail::deadline_clock::time_point deadline = detail::no_deadline) noexcept
         : detail::co_list_operation<acquiring, detail::gives_way::before, Timed>(error, deadline),
           semaphore_(from) {}

@@ -15,7 +15,7 @@ namespace weft::net {
 namespace detail {
 class co_borrow;
 struct io_buffer;
-}
+}  // namespace detail
 
 class borrowed_bytes {
 public:

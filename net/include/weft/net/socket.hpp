@@ -106,8 +106,7 @@ public:
   detail::co_transfer co_read(std::span<std::byte> buffer, std::error_code& ec) noexcept;
   detail::co_transfer co_read(std::span<std::byte> buffer) noexcept;
   detail::co_borrow co_read_some_borrowed(std::size_t at_most, std::error_code& ec) noexcept;
-  detail::co_borrow co_read_some_borrowed(
-      std::size_t at_most = borrowed_bytes::capacity) noexcept;
+  detail::co_borrow co_read_some_borrowed(std::size_t at_most = borrowed_bytes::capacity) noexcept;
   detail::co_transfer co_write(std::span<const std::byte> data, std::error_code& ec) noexcept;
   detail::co_transfer co_write(std::span<const std::byte> data) noexcept;
 

@@ -154,8 +154,8 @@ public:
       return async_generator{handle};
     }
 
-    std::suspend_always initial_suspend(
-        std::source_location where = std::source_location::current()) noexcept {
+    std::suspend_always
+    initial_suspend(std::source_location where = std::source_location::current()) noexcept {
       at = where;
       return {};
     }

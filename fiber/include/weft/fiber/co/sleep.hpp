@@ -15,7 +15,7 @@ namespace detail {
 
 class sleep final : public weft::detail::co_operation<sleep> {
 public:
-  sleep(std::chrono::steady_clock::time_point deadline, weft::detail::co_error error) noexcept
+  sleep(std::chrono::steady_clock::time_point deadline, weft::detail::error_to error) noexcept
       : deadline_(deadline), error_(error) {}
 
   bool start() noexcept;
@@ -48,11 +48,11 @@ inline detail::give_way yield() noexcept { return detail::give_way{}; }
 /// As this_fiber::sleep_until().
 inline detail::sleep sleep_until(std::chrono::steady_clock::time_point deadline,
                                  std::error_code& ec) noexcept {
-  return {deadline, weft::detail::co_error{ec}};
+  return {deadline, weft::detail::error_to{ec}};
 }
 
 inline detail::sleep sleep_until(std::chrono::steady_clock::time_point deadline) noexcept {
-  return {deadline, weft::detail::co_error{"co::sleep"}};
+  return {deadline, weft::detail::error_to{"co::sleep"}};
 }
 
 /// As this_fiber::sleep_for().

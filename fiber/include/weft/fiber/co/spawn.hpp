@@ -4,10 +4,10 @@
 //     co_await answer.co_join();                        // in a coroutine; answer.join() in a fiber
 //     print(answer.result());
 //
-// The handle is that of a fiber, and so is everything else about the task: its name, scopes, context
-// values, its cancellation, its end. It holds no stack while it waits, but for what blocks: a call
-// of the plain form, such as mutex::lock(), keeps the stack it runs on and another takes over.
-// The destructor of the handle is such a call: it cancels the task and WAITS for its end.
+// The handle is that of a fiber, and so is everything else about the task: its name, scopes,
+// context values, its cancellation, its end. It holds no stack while it waits, but for what blocks:
+// a call of the plain form, such as mutex::lock(), keeps the stack it runs on and another takes
+// over. The destructor of the handle is such a call: it cancels the task and WAITS for its end.
 //
 // Threads: a task of the runtime, fiber or coroutine.
 #pragma once
@@ -129,7 +129,7 @@ using value_of = typename task_of<Given>::value;
 
 template <class Given>
 fiber<value_of<Given>> start_task(weft::detail::spawn_place place, const spawn_options& options,
-                                Given&& given, std::error_code& ec) {
+                                  Given&& given, std::error_code& ec) {
   place.stackless = true;
   return weft::detail::handle_maker::spawn_task<value_of<Given>, typename task_of<Given>::root>(
       place, options, ec, std::forward<Given>(given));
@@ -137,7 +137,7 @@ fiber<value_of<Given>> start_task(weft::detail::spawn_place place, const spawn_o
 
 template <class Given>
 fiber<value_of<Given>> start_task(const weft::detail::spawn_place& place,
-                                const spawn_options& options, Given&& given) {
+                                  const spawn_options& options, Given&& given) {
   std::error_code ec;
   auto handle = start_task(place, options, std::forward<Given>(given), ec);
   if (ec) weft::detail::throw_spawn_error(ec);
@@ -168,8 +168,8 @@ fiber<T> spawn(task<T> first, std::source_location location = std::source_locati
 }
 
 /// Spawns the task that `function()` returns. The function is kept until the task has ended: a
-/// lambda may be a coroutine and use what it has captured. A frame that cannot be had fails the task
-/// with std::bad_alloc.
+/// lambda may be a coroutine and use what it has captured. A frame that cannot be had fails the
+/// task with std::bad_alloc.
 template <task_function Function>
 auto spawn(const spawn_options& options, Function&& function, std::error_code& ec) {
   return detail::start_task({}, options, std::forward<Function>(function), ec);
@@ -192,7 +192,7 @@ template <task_function Function>
 auto spawn_on(std::size_t index, Function&& function,
               std::source_location location = std::source_location::current()) {
   return detail::start_task({.worker = weft::detail::worker_at(index)}, {.location = location},
-                          std::forward<Function>(function));
+                            std::forward<Function>(function));
 }
 
 /// The same on the worker that has the fewest tasks.
@@ -200,7 +200,7 @@ template <task_function Function>
 auto spawn_anywhere(Function&& function,
                     std::source_location location = std::source_location::current()) {
   return detail::start_task({.worker = weft::detail::least_loaded_worker()}, {.location = location},
-                          std::forward<Function>(function));
+                            std::forward<Function>(function));
 }
 
 }  // namespace weft::co

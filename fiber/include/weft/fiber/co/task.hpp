@@ -51,8 +51,8 @@ public:
     weft::detail::free_frame(frame, size);
   }
 
-  std::suspend_always initial_suspend(
-      std::source_location where = std::source_location::current()) noexcept {
+  std::suspend_always
+  initial_suspend(std::source_location where = std::source_location::current()) noexcept {
     at = where;
     return {};
   }
@@ -220,8 +220,8 @@ public:
   /// Whether it can be awaited: neither moved from nor awaited already.
   explicit operator bool() const noexcept { return static_cast<bool>(frame_); }
 
-  /// Runs it; `co_await std::move(kept)` for one that has a name. Awaiting it twice ends the process
-  /// with one line.
+  /// Runs it; `co_await std::move(kept)` for one that has a name. Awaiting it twice ends the
+  /// process with one line.
   ///
   /// Returns what it returns. Waits, ends and errors: as what it does.
   detail::task_awaiter<T> operator co_await() && noexcept {
@@ -280,9 +280,8 @@ inline constexpr bool is_task<task<T>> = true;
 
 /// A function without arguments that returns a co::task.
 template <class Function>
-concept task_function =
-    std::constructible_from<std::decay_t<Function>, Function> &&
-    std::invocable<std::decay_t<Function>> &&
-    detail::is_task<std::invoke_result_t<std::decay_t<Function>>>;
+concept task_function = std::constructible_from<std::decay_t<Function>, Function> &&
+                        std::invocable<std::decay_t<Function>> &&
+                        detail::is_task<std::invoke_result_t<std::decay_t<Function>>>;
 
 }  // namespace weft::co

@@ -44,8 +44,8 @@ result_of<T> take_result(task_group::child<T>& child) {
 
 }  // namespace detail
 
-/// Awaits all of `tasks`. Returns their results in a tuple, in this order; std::monostate stands for
-/// a task<>.
+/// Awaits all of `tasks`. Returns their results in a tuple, in this order; std::monostate stands
+/// for a task<>.
 ///
 /// Errors: what the first to fail has thrown; it cancels the others, and they have ended.
 template <class... T>
@@ -154,8 +154,8 @@ void start_race(std::index_sequence<Index...> /*places*/, task_group& group, rac
 
 }  // namespace detail
 
-/// Awaits the first of `tasks` to end, cancels the others and awaits their end too. Returns which it
-/// was, and its result in a variant with one alternative for each task.
+/// Awaits the first of `tasks` to end, cancels the others and awaits their end too. Returns which
+/// it was, and its result in a variant with one alternative for each task.
 ///
 /// Errors: what the first to end has thrown; errc::cancelled and errc::timed_out of the caller.
 template <class... T>

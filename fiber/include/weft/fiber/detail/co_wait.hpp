@@ -79,8 +79,9 @@ public:
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> waiting,
                      std::source_location where = std::source_location::current()) noexcept {
-    static_assert(std::is_base_of_v<co_frame, Promise>,
-                  "weft's operations are awaited in coroutines of weft: co::task and its relatives");
+    static_assert(
+        std::is_base_of_v<co_frame, Promise>,
+        "weft's operations are awaited in coroutines of weft: co::task and its relatives");
     frame = &waiting.promise();
     frame->at = where;
   }
@@ -97,12 +98,22 @@ private:
   }
 };
 
-// Where the error of an operation goes: to the caller's code, or into an exception.
+// Where the error of an operation goes: to the caller's code, or into an exception that says
+// `what`.
+struct error_to {
+  std::error_code* code = nullptr;
+  const char* what = nullptr;
+
+  explicit error_to(std::error_code& ec) noexcept : code(&ec) {}
+
+  explicit error_to(const char* operation) noexcept : what(operation) {}
+};
+
+// The error of an operation on its way there. Made in place: to copy what was written a moment ago
+// in other pieces costs a stall.
 class co_error {
 public:
-  explicit co_error(const char* what) noexcept : what_(what) {}
-
-  explicit co_error(std::error_code& ec) noexcept : to_(&ec) {}
+  explicit co_error(error_to where) noexcept : to_(where.code), what_(where.what) {}
 
   std::error_code code;
 
@@ -127,15 +138,16 @@ public:
   }
 
 private:
-  std::error_code* to_ = nullptr;
-  const char* what_ = nullptr;
+  std::error_code* const to_;
+  const char* const what_;
 };
 
 // When an operation that need not wait counts as a call after which the task may have to give way:
 // before it takes what others may wait for, or after it.
 enum class gives_way : bool { before, after };
 
-// An operation that tries, and if it must, waits in one list, after which it is complete. `Step` has
+// An operation that tries, and if it must, waits in one list, after which it is complete. `Step`
+// has
 //   bool try_now(std::error_code&)   true when it is complete; else the lock of the list is held
 //   wait_list& list(), spin_lock& lock()
 // If it is `Timed`, it returns whether all is well, and is no error when its own time is over.
@@ -162,7 +174,7 @@ public:
   }
 
 protected:
-  co_list_operation(const co_error& error, deadline_clock::time_point deadline,
+  co_list_operation(error_to error, deadline_clock::time_point deadline,
                     cancellation mode = cancellation::honoured) noexcept
       : error_(error), deadline_(deadline), mode_(mode) {}
 
@@ -210,8 +222,8 @@ private:
   list_suspension wait_;
 };
 
-// For coroutines of the libraries: waits in a list whose lock `held` is held, and which says why the
-// wait has ended. In the node, the caller's, whoever ends it may find more than a waiter.
+// For coroutines of the libraries: waits in a list whose lock `held` is held, and which says why
+// the wait has ended. In the node, the caller's, whoever ends it may find more than a waiter.
 template <class Lock>
 class co_wait final : public co_operation<co_wait<Lock>> {
 public:

@@ -26,7 +26,7 @@ public:
   enum class kind : std::uint8_t { read_some, read, borrow, write };
 
   co_transfer(const descriptor& target, kind what, std::span<std::byte> buffer,
-              const weft::detail::co_error& error) noexcept;
+              weft::detail::error_to error) noexcept;
   ~co_transfer();
 
   bool start() noexcept;
@@ -67,8 +67,8 @@ private:
 // The same for borrowed_bytes.
 class co_borrow final : public co_transfer {
 public:
-  co_borrow(const descriptor& target, std::size_t at_most,
-            const weft::detail::co_error& error, bool eof_is_empty) noexcept;
+  co_borrow(const descriptor& target, std::size_t at_most, weft::detail::error_to error,
+            bool eof_is_empty) noexcept;
 
   borrowed_bytes await_resume();
 
