@@ -13,7 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace weft::test;
-using weft::this_fiber::sleep_for;
 
 template <class Mode>
 class Cancellation : public conformance<Mode> {};
@@ -24,8 +23,8 @@ TYPED_TEST(Cancellation, ends_the_wait_under_way_and_every_one_after_it) {
   this->run([] {
     std::error_code first, second;
     typename TestFixture::task sleeper{[&] {
-      sleep_for(1h, first);
-      sleep_for(1h, second);
+      TestFixture::sleep_for(1h, first);
+      TestFixture::sleep_for(1h, second);
     }};
     sleeper.until_it_waits();
 
@@ -44,11 +43,11 @@ TYPED_TEST(Cancellation, of_an_inner_scope_ends_with_it) {
     {
       weft::cancel_scope inner;
       inner.request_cancel();
-      sleep_for(1h, ec);
+      TestFixture::sleep_for(1h, ec);
       EXPECT_EQ(ec, weft::errc::cancelled);
     }
 
-    sleep_for(1ms, ec);
+    TestFixture::sleep_for(1ms, ec);
 
     EXPECT_FALSE(ec);
   });
@@ -62,7 +61,7 @@ TYPED_TEST(Cancellation, of_an_outer_scope_reaches_the_inner_ones) {
     std::error_code ec;
 
     outer.request_cancel();
-    sleep_for(1h, ec);
+    TestFixture::sleep_for(1h, ec);
 
     EXPECT_EQ(ec, weft::errc::cancelled);
     EXPECT_FALSE(inner.cancel_requested());
@@ -75,10 +74,10 @@ TYPED_TEST(Cancellation, the_outermost_reason_is_the_one_told) {
     const weft::timeout inner{-1s};
     std::error_code ec;
 
-    sleep_for(1h, ec);
+    TestFixture::sleep_for(1h, ec);
     EXPECT_EQ(ec, weft::errc::timed_out);
     outer.request_cancel();
-    sleep_for(1h, ec);
+    TestFixture::sleep_for(1h, ec);
 
     EXPECT_EQ(ec, weft::errc::cancelled);
   });
@@ -88,15 +87,15 @@ TYPED_TEST(Cancellation, waits_out_a_shield) {
   this->run([] {
     bool shielded_sleep_ended = false;
     std::error_code ec;
-    weft::event shielded;
+    typename TestFixture::event shielded;
     typename TestFixture::task sleeper{[&] {
       {
         const weft::shield clean_up;
         shielded.set();
-        sleep_for(5ms);
+        TestFixture::sleep_for(5ms);
         shielded_sleep_ended = true;
       }
-      sleep_for(1h, ec);
+      TestFixture::sleep_for(1h, ec);
     }};
     shielded.wait();
 
@@ -114,7 +113,7 @@ TYPED_TEST(Cancellation, comes_from_a_stop_token) {
     std::error_code ec;
     typename TestFixture::task sleeper{[&] {
       const weft::cancel_scope scope{source.get_token()};
-      sleep_for(1h, ec);
+      TestFixture::sleep_for(1h, ec);
     }};
     sleeper.until_it_waits();
 
@@ -131,7 +130,7 @@ TYPED_TEST(Cancellation, throws_where_no_error_code_is_given) {
     scope.request_cancel();
 
     try {
-      sleep_for(1h);
+      TestFixture::sleep_for(1h);
       ADD_FAILURE() << "the sleep ended";
     } catch (const std::system_error& error) {
       EXPECT_EQ(error.code(), std::errc::operation_canceled);

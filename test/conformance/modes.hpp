@@ -1,7 +1,8 @@
-// The ways in which the conformance suite is run: the same bodies as native fibers and as plain
-// threads.
+// The ways in which the conformance suite is run: the same bodies as native fibers, as plain
+// threads, and as coroutines that await every operation, or call what blocks.
 //
-// A mode runs a body, starts tasks beside it, and says when a task has come to wait.
+// A mode runs a body, starts tasks beside it, says when a task has come to wait, and has the
+// primitives in the form that its tasks use.
 // Threads: the body starts and joins its tasks.
 #pragma once
 
@@ -18,9 +19,11 @@
 
 #include <gtest/gtest.h>
 
+#include <weft/co.hpp>
 #include <weft/fiber.hpp>
 #include <weft/fiber/testing.hpp>
 
+#include "conformance/awaited.hpp"
 #include "support/runtime_fixture.hpp"
 
 namespace weft::test {
@@ -58,7 +61,39 @@ private:
   std::atomic<bool> ended_ = false;
 };
 
-struct as_fiber {
+/// The operations that block.
+struct with_plain_calls {
+  using mutex = weft::mutex;
+  using event = weft::event;
+  using semaphore = weft::semaphore;
+  using condition_variable = weft::condition_variable;
+  template <class T>
+  using channel = weft::channel<T>;
+
+  static void sleep_for(any_duration duration) { this_fiber::sleep_for(duration); }
+
+  static void sleep_for(any_duration duration, std::error_code& ec) {
+    this_fiber::sleep_for(duration, ec);
+  }
+};
+
+/// Those that coroutines await.
+struct with_awaits {
+  using mutex = awaited::mutex;
+  using event = awaited::event;
+  using semaphore = awaited::semaphore;
+  using condition_variable = awaited::condition_variable;
+  template <class T>
+  using channel = awaited::channel<T>;
+
+  static void sleep_for(any_duration duration) { awaited::sleep_for(duration); }
+
+  static void sleep_for(any_duration duration, std::error_code& ec) {
+    awaited::sleep_for(duration, ec);
+  }
+};
+
+struct as_fiber : with_plain_calls {
   class task {
   public:
     explicit task(std::function<void()> body)
@@ -93,7 +128,52 @@ struct as_fiber {
   }
 };
 
-struct as_thread {
+template <class Operations>
+struct as_coroutine : Operations {
+  class task {
+  public:
+    explicit task(std::function<void()> body)
+        : task_(co::spawn([this, body = std::move(body)]() -> co::task<> {
+            scope_.run(body);
+            co_return;
+          })) {}
+
+    task(const task&) = delete;
+    task& operator=(const task&) = delete;
+    ~task() = default;
+
+    void join() {
+      awaited::await([this] { return task_.co_join(); });
+    }
+
+    void request_cancel() { scope_.request_cancel(); }
+
+    bool ended() const noexcept { return scope_.ended(); }
+
+    static void until_it_waits() { testing::all_blocked(); }
+
+  private:
+    task_scope scope_;
+    fiber<> task_;
+  };
+
+  template <class Body>
+  static void run(Body&& body) {
+    runtime instance;
+    instance.run([&] {
+      const testing::leak_check nothing_is_left{
+          [](const std::string& leak) { ADD_FAILURE() << "left over: " << leak; }};
+      auto main_task = co::spawn([&]() -> co::task<> {
+        body();
+        co_return;
+      });
+      main_task.join();
+      main_task.result();
+    });
+  }
+};
+
+struct as_thread : with_plain_calls {
   class task {
   public:
     explicit task(std::function<void()> body)
@@ -150,6 +230,17 @@ template <class Mode>
 class conformance : public runtime_test {
 protected:
   using task = typename Mode::task;
+  using mutex = typename Mode::mutex;
+  using event = typename Mode::event;
+  using semaphore = typename Mode::semaphore;
+  using condition_variable = typename Mode::condition_variable;
+  template <class T>
+  using channel = typename Mode::template channel<T>;
+
+  template <class... Arguments>
+  static void sleep_for(Arguments&&... arguments) {
+    Mode::sleep_for(std::forward<Arguments>(arguments)...);
+  }
 
   template <class Body>
   static void run(Body&& body) {
@@ -157,13 +248,18 @@ protected:
   }
 };
 
-using modes = ::testing::Types<as_fiber, as_thread>;
+using as_awaiting_coroutine = as_coroutine<with_awaits>;
+using as_blocking_coroutine = as_coroutine<with_plain_calls>;
+
+using modes = ::testing::Types<as_fiber, as_thread, as_awaiting_coroutine, as_blocking_coroutine>;
 
 struct mode_names {
   template <class Mode>
   // NOLINTNEXTLINE(readability-identifier-naming): GoogleTest calls it so
   static std::string GetName(int /*index*/) {
-    return std::is_same_v<Mode, as_fiber> ? "fiber" : "thread";
+    if (std::is_same_v<Mode, as_fiber>) return "fiber";
+    if (std::is_same_v<Mode, as_thread>) return "thread";
+    return std::is_same_v<Mode, as_awaiting_coroutine> ? "coroutine" : "blocking_coroutine";
   }
 };
 

@@ -26,7 +26,7 @@ TYPED_TEST_SUITE(Primitives, modes, mode_names);
 
 TYPED_TEST(Primitives, a_mutex_is_handed_on_in_the_order_of_arrival) {
   this->run([] {
-    weft::mutex lock;
+    typename TestFixture::mutex lock;
     std::vector<int> order;
     lock.lock();
     const auto take = [&](int who) {
@@ -48,7 +48,7 @@ TYPED_TEST(Primitives, a_mutex_is_handed_on_in_the_order_of_arrival) {
 
 TYPED_TEST(Primitives, a_timed_out_lock_leaves_the_mutex_to_its_holder) {
   this->run([] {
-    weft::mutex lock;
+    typename TestFixture::mutex lock;
     lock.lock();
     std::error_code ec;
     typename TestFixture::task other{[&] { EXPECT_FALSE(lock.try_lock_for(2ms, ec)); }};
@@ -64,7 +64,7 @@ TYPED_TEST(Primitives, a_timed_out_lock_leaves_the_mutex_to_its_holder) {
 
 TYPED_TEST(Primitives, a_cancelled_lock_hands_the_mutex_to_the_next) {
   this->run([] {
-    weft::mutex lock;
+    typename TestFixture::mutex lock;
     lock.lock();
     std::error_code ec;
     bool next_had_it = false;
@@ -88,7 +88,7 @@ TYPED_TEST(Primitives, a_cancelled_lock_hands_the_mutex_to_the_next) {
 
 TYPED_TEST(Primitives, a_plain_lock_waits_in_a_cancelled_scope_too) {
   this->run([] {
-    weft::mutex lock;
+    typename TestFixture::mutex lock;
     lock.lock();
     bool had_it = false;
     typename TestFixture::task other{[&] {
@@ -109,7 +109,7 @@ TYPED_TEST(Primitives, a_plain_lock_waits_in_a_cancelled_scope_too) {
 
 TYPED_TEST(Primitives, locking_a_mutex_twice_is_an_error) {
   this->run([] {
-    weft::mutex lock;
+    typename TestFixture::mutex lock;
     const std::lock_guard hold{lock};
     std::error_code ec;
 
@@ -123,8 +123,8 @@ TYPED_TEST(Primitives, locking_a_mutex_twice_is_an_error) {
 
 TYPED_TEST(Primitives, a_notification_ends_a_condition_wait_with_the_mutex_held) {
   this->run([] {
-    weft::mutex lock;
-    weft::condition_variable changed;
+    typename TestFixture::mutex lock;
+    typename TestFixture::condition_variable changed;
     bool ready = false;
     typename TestFixture::task waiting{[&] {
       std::unique_lock hold{lock};
@@ -146,8 +146,8 @@ TYPED_TEST(Primitives, a_notification_ends_a_condition_wait_with_the_mutex_held)
 
 TYPED_TEST(Primitives, a_cancelled_condition_wait_holds_the_mutex_again) {
   this->run([] {
-    weft::mutex lock;
-    weft::condition_variable changed;
+    typename TestFixture::mutex lock;
+    typename TestFixture::condition_variable changed;
     std::error_code ec;
     typename TestFixture::task waiting{[&] {
       std::unique_lock hold{lock};
@@ -167,8 +167,8 @@ TYPED_TEST(Primitives, a_cancelled_condition_wait_holds_the_mutex_again) {
 
 TYPED_TEST(Primitives, a_condition_wait_in_a_scope_that_expires_says_so) {
   this->run([] {
-    weft::mutex lock;
-    weft::condition_variable changed;
+    typename TestFixture::mutex lock;
+    typename TestFixture::condition_variable changed;
     std::unique_lock hold{lock};
     const weft::timeout limit{2ms};
     std::error_code ec;
@@ -183,8 +183,8 @@ TYPED_TEST(Primitives, a_condition_wait_in_a_scope_that_expires_says_so) {
 
 TYPED_TEST(Primitives, a_timed_condition_wait_ends_with_the_time) {
   this->run([] {
-    weft::mutex lock;
-    weft::condition_variable changed;
+    typename TestFixture::mutex lock;
+    typename TestFixture::condition_variable changed;
     std::unique_lock hold{lock};
 
     EXPECT_FALSE(changed.wait_for(hold, 2ms, [] { return false; }));
@@ -196,7 +196,7 @@ TYPED_TEST(Primitives, a_timed_condition_wait_ends_with_the_time) {
 
 TYPED_TEST(Primitives, a_release_ends_an_acquire) {
   this->run([] {
-    weft::semaphore slots{0};
+    typename TestFixture::semaphore slots{0};
     typename TestFixture::task waiting{[&] { slots.acquire(); }};
     waiting.until_it_waits();
     EXPECT_FALSE(waiting.ended());
@@ -210,7 +210,7 @@ TYPED_TEST(Primitives, a_release_ends_an_acquire) {
 
 TYPED_TEST(Primitives, an_acquire_that_was_given_up_takes_nothing) {
   this->run([] {
-    weft::semaphore slots{0};
+    typename TestFixture::semaphore slots{0};
     std::error_code timed_out, cancelled;
     typename TestFixture::task one{[&] { slots.try_acquire_for(2ms, timed_out); }};
     typename TestFixture::task two{[&] { slots.acquire(cancelled); }};
@@ -229,7 +229,7 @@ TYPED_TEST(Primitives, an_acquire_that_was_given_up_takes_nothing) {
 
 TYPED_TEST(Primitives, an_event_wakes_all_who_wait_and_lets_later_ones_pass) {
   this->run([] {
-    weft::event happened;
+    typename TestFixture::event happened;
     typename TestFixture::task one{[&] { happened.wait(); }};
     typename TestFixture::task two{[&] { happened.wait(); }};
     one.until_it_waits();
@@ -246,7 +246,7 @@ TYPED_TEST(Primitives, an_event_wakes_all_who_wait_and_lets_later_ones_pass) {
 
 TYPED_TEST(Primitives, a_wait_for_an_event_can_be_given_up) {
   this->run([] {
-    weft::event never;
+    typename TestFixture::event never;
     std::error_code ec;
     typename TestFixture::task waiting{[&] { never.wait(ec); }};
     waiting.until_it_waits();
@@ -263,7 +263,7 @@ TYPED_TEST(Primitives, a_wait_for_an_event_can_be_given_up) {
 
 TYPED_TEST(Primitives, an_unbuffered_channel_hands_values_over_in_order) {
   this->run([] {
-    weft::channel<int> numbers;
+    typename TestFixture::template channel<int> numbers;
     typename TestFixture::task sender{[&] {
       for (int i = 0; i < 100; ++i) numbers.send(i);
       numbers.close();
@@ -282,7 +282,7 @@ TYPED_TEST(Primitives, an_unbuffered_channel_hands_values_over_in_order) {
 
 TYPED_TEST(Primitives, a_full_buffer_has_the_sender_wait) {
   this->run([] {
-    weft::channel<int> numbers{2};
+    typename TestFixture::template channel<int> numbers{2};
     typename TestFixture::task sender{[&] {
       for (int i = 0; i < 3; ++i) numbers.send(i);
     }};
@@ -299,7 +299,7 @@ TYPED_TEST(Primitives, a_full_buffer_has_the_sender_wait) {
 
 TYPED_TEST(Primitives, a_cancelled_send_sends_nothing) {
   this->run([] {
-    weft::channel<int> numbers;
+    typename TestFixture::template channel<int> numbers;
     std::error_code ec;
     typename TestFixture::task sender{[&] { numbers.send(1, ec); }};
     sender.until_it_waits();
@@ -314,7 +314,7 @@ TYPED_TEST(Primitives, a_cancelled_send_sends_nothing) {
 
 TYPED_TEST(Primitives, a_cancelled_receive_takes_nothing) {
   this->run([] {
-    weft::channel<int> numbers;
+    typename TestFixture::template channel<int> numbers;
     std::error_code ec;
     typename TestFixture::task receiver{[&] { numbers.receive(ec); }};
     receiver.until_it_waits();
@@ -329,7 +329,7 @@ TYPED_TEST(Primitives, a_cancelled_receive_takes_nothing) {
 
 TYPED_TEST(Primitives, a_close_ends_waits_on_either_side_and_may_be_repeated) {
   this->run([] {
-    weft::channel<int> full, empty;
+    typename TestFixture::template channel<int> full, empty;
     std::error_code sent, received;
     std::optional<int> got = 0;
     typename TestFixture::task sender{[&] { full.send(1, sent); }};
