@@ -192,9 +192,10 @@ void scheduler::unwind(control_block& self) noexcept {
 
 void scheduler::finish(control_block& self) noexcept {
   unwind(self);
+  // First: for whoever has joined the fiber it loads its worker no more.
+  add(live_, -std::size_t{1});
   self.announce_end();
   if (self.group != nullptr) self.group->remove(self);
-  add(live_, -std::size_t{1});
   if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
   make_current(nullptr);
   release_reference(self);
