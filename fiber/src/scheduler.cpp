@@ -363,7 +363,7 @@ testing::holdings scheduler::count_holdings() noexcept {
       ++result.waiting;
     }
   };
-  count_waiting(main_);
+  if (index_ == 0) count_waiting(main_);  // the others wait for the end of the run
   blocks_->for_each(count_waiting);
   result.stacks = stacks_.in_use();
   result.timers = timers_.size() - (trim_timer_.armed() ? 1 : 0);
