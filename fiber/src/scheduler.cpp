@@ -241,9 +241,10 @@ void scheduler::unwind(control_block& self) noexcept {
 
 void scheduler::finish(control_block& self) noexcept {
   unwind(self);
+  // First: for whoever has joined the fiber it loads its worker no more.
+  add(live_, -std::size_t{1});
   self.announce_end();
   if (self.group != nullptr) self.group->remove(self);
-  add(live_, -std::size_t{1});
   if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
   make_current(nullptr);
   release_reference(self);
@@ -463,7 +464,7 @@ testing::holdings scheduler::count_holdings() noexcept {
         block.has_status(fiber_status::started) || block.has_status(fiber_status::resting);
     if (runs && block.wait.armed()) ++result.waiting;
   };
-  count_waiting(main_);
+  if (index_ == 0) count_waiting(main_);  // the others wait for the end of the run
   blocks_->for_each(count_waiting);
   result.stacks = stacks_.in_use() - (idle_runner_ != nullptr ? 1 : 0);
   result.timers = timers_.size() - (trim_timer_.armed() ? 1 : 0);

@@ -120,6 +120,7 @@ public:
   // Woken one after the other when no fiber is ready and the driver has nothing to report at once.
   wait_queue& when_all_wait() noexcept { return watchers_; }
 
+  // What this worker alone holds.
   testing::holdings count_holdings() noexcept;
 
   // The fibers but for the main one; false when they are being changed at this moment. Any thread.

@@ -1,5 +1,5 @@
-// The testing kit: virtual time, waiting for quiet, a seeded order, a driver of one's own, leak
-// checks, the watchdog.
+// The testing kit: virtual time, waiting for quiet, a seeded order, a driver of one's own, the
+// watchdog.
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -36,8 +36,6 @@ class AllBlocked : public weft::test::runtime_test {};
 class OrderSeed : public weft::test::runtime_test {};
 
 class FakeDriver : public weft::test::runtime_test {};
-
-class LeakCheck : public weft::test::runtime_test {};
 
 class Watchdog : public weft::test::runtime_test {};
 
@@ -388,57 +386,6 @@ TEST_F(FakeDriver, is_woken_by_other_threads) {
 
     EXPECT_LE(driver.wakes(), 1u);
   });
-}
-
-// ---- leaks -------------------------------------------------------------------------------------
-
-std::vector<std::string> leaks_of(const std::function<void()>& body) {
-  std::vector<std::string> lines;
-  {
-    const weft::testing::leak_check check{[&](const std::string& line) { lines.push_back(line); }};
-    body();
-  }
-  return lines;
-}
-
-TEST_F(LeakCheck, says_nothing_when_nothing_is_left) {
-  run([] {
-    EXPECT_EQ(leaks_of([] { spawn([] { sleep_for(1ms); }).join(); }), std::vector<std::string>{});
-  });
-}
-
-TEST_F(LeakCheck, finds_a_fiber_with_its_stack_and_its_timer) {
-  run([] {
-    weft::fiber<> left_over;
-    const auto lines = leaks_of([&] {
-      left_over = spawn([] { sleep_for(1h); });
-      all_blocked();
-    });
-
-    EXPECT_EQ(lines, (std::vector<std::string>{"1 fibers too many", "1 waiting fibers too many",
-                                               "1 stacks too many", "1 timers too many"}));
-    left_over.request_cancel();
-    left_over.join();
-  });
-}
-
-TEST_F(LeakCheck, finds_a_scope_with_a_deadline) {
-  run([] {
-    std::optional<weft::timeout> limit;
-    const auto lines = leaks_of([&] { limit.emplace(1h); });
-
-    EXPECT_EQ(lines, (std::vector<std::string>{"1 cancel scopes too many"}));
-  });
-}
-
-TEST_F(LeakCheck, finds_a_descriptor_on_a_plain_thread) {
-  int fd = -1;
-
-  const auto lines = leaks_of([&] { fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC); });
-
-  EXPECT_EQ(lines, (std::vector<std::string>{"descriptor " + std::to_string(fd) +
-                                             " left open: /dev/null"}));
-  ::close(fd);
 }
 
 // ---- the watchdog ------------------------------------------------------------------------------

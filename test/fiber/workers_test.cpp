@@ -135,6 +135,23 @@ TEST_F(Workers, a_fiber_spawned_anywhere_goes_where_there_are_fewest) {
       {.workers = four});
 }
 
+TEST_F(Workers, a_fiber_that_was_joined_counts_no_more_where_it_was) {
+  run(
+      [] {
+        const auto mine = this_thread();
+        weft::event done;
+        auto parked = spawn([&] { done.wait(); });
+        for (int i = 0; i < 1'000; ++i) {
+          auto elsewhere = spawn_anywhere(this_thread);
+          elsewhere.join();
+          ASSERT_NE(elsewhere.result(), mine) << "round " << i;
+        }
+        done.set();
+        parked.join();
+      },
+      {.workers = 2});
+}
+
 TEST_F(Workers, a_fiber_on_its_way_counts_where_it_goes) {
   std::array<std::atomic<int>, 2> ran_on{};
   run(

@@ -26,6 +26,8 @@ constexpr std::array models{
           unbuffered_channel_model},
     model{"buffered_channel", "the same with room for one value", buffered_channel_model},
     model{"cancel", "a wait that may happen, time out and be cancelled", cancel_model},
+    model{"cancel_and_leave", "a scope is left, and its memory goes, as soon as it is cancelled",
+          cancel_and_leave_model},
     model{"wait_again_of_fiber", "a fiber is woken, and cancelled before it waits again",
           wait_again_of_fiber_model},
     model{"wait_again_of_thread", "the same, of a plain thread", wait_again_of_thread_model},

@@ -33,6 +33,7 @@ void semaphore_model(execution& threads);
 void unbuffered_channel_model(execution& threads);
 void buffered_channel_model(execution& threads);
 void cancel_model(execution& threads);
+void cancel_and_leave_model(execution& threads);
 void wait_again_of_fiber_model(execution& threads);
 void wait_again_of_thread_model(execution& threads);
 void wait_again_of_one_worker_model(execution& threads);

@@ -1,7 +1,7 @@
 // The fixture of tests that run fibers: it ends each of them with a leak check.
 //
 // A test fails if it leaves descriptors open, if run() ends with fibers, stacks, timers, scopes or
-// waits of the worker that ran it, if its thread still runs a runtime, or if a line was written to
+// waits of any of its workers, if its thread still runs a runtime, or if a line was written to
 // the diagnostics sink that it has not looked at. A test that hangs is ended with its name.
 // Threads: diagnostics may come from any thread; the rest belongs to the thread of the test.
 #pragma once

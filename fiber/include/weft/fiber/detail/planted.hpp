@@ -30,9 +30,11 @@ enum class bug : std::uint8_t {
   fiber_deaf_between_waits,
   // The same of a plain thread.
   thread_deaf_between_waits,
+  // A task leaves a scope, and its memory goes, while another thread is still cancelling it.
+  leaves_before_told,
 };
 
-inline constexpr int bug_count = 11;
+inline constexpr int bug_count = 12;
 
 #ifdef WEFT_MODEL_CHECK
 extern bug planted_bug;
