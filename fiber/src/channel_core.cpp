@@ -24,6 +24,13 @@ void channel_core::close() noexcept {
   resume_all(ended);
 }
 
+// Between finding that it has to wait and waiting, if that is the bug that was planted.
+void channel_access::leave_a_gap() noexcept {
+  if (!planted(bug::gap_before_wait)) return;
+  core_.lock.unlock();
+  core_.lock.lock();
+}
+
 wake_reason channel_access::wait(wait_list& side, channel_slot& mine,
                                  deadline_clock::time_point deadline) {
   held_ = false;
@@ -32,16 +39,14 @@ wake_reason channel_access::wait(wait_list& side, channel_slot& mine,
     spend_budget();
     return wake_reason::timed_out;
   }
-  if (planted(bug::gap_before_wait)) {
-    core_.lock.unlock();
-    core_.lock.lock();
-  }
+  leave_a_gap();
   return detail::wait(side, mine, core_.lock, deadline, cancellation::honoured);
 }
 
 bool channel_access::suspend(list_suspension& wait, continuation& then, wait_list& side,
                              channel_slot& mine, deadline_clock::time_point deadline) {
   held_ = false;
+  leave_a_gap();
   return wait.begin(then, side, mine, core_.lock, deadline, cancellation::honoured);
 }
 

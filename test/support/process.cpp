@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include <utility>
 
-
 namespace weft::test {
 namespace {
 

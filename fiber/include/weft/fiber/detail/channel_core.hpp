@@ -105,6 +105,8 @@ public:
                deadline_clock::time_point deadline);
 
 private:
+  void leave_a_gap() noexcept;
+
   channel_core& core_;
   waiter* claimed_ = nullptr;
   wait_node* aside_ = nullptr;  // a chain for resume_all()
