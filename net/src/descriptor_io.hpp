@@ -183,6 +183,7 @@ private:
 
   void wait_for_turn(std::error_code& ec);
   void end_wait_for_turn(weft::detail::wake_reason reason, std::error_code& ec);
+  io_progress outcome_of_turn() noexcept;
   io_progress suspend_until_ready(weft::detail::continuation& then,
                                   weft::detail::list_suspension& wait, std::error_code& ec);
 
