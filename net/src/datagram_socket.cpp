@@ -67,8 +67,7 @@ namespace {
 // One datagram and where it came from.
 class reception {
 public:
-  explicit reception(std::span<std::byte> buffer) noexcept
-      : part_{buffer.data(), buffer.size()} {}
+  explicit reception(std::span<std::byte> buffer) noexcept : part_{buffer.data(), buffer.size()} {}
 
   // One recvmsg(2).
   std::ptrdiff_t attempt(int fd) noexcept {
@@ -114,7 +113,8 @@ std::size_t datagram_socket::receive_from(std::span<std::byte> buffer, endpoint&
   {
     detail::io_turn turn{descriptor_, direction::read, ec};
     if (!turn) return 0;
-    count = retry_when_ready(turn, [&] { return datagram.attempt(turn.fd()); }, ec);
+    count = retry_when_ready(
+        turn, [&] { return datagram.attempt(turn.fd()); }, ec);
   }
   return datagram.outcome(count, sender, ec);
 }
@@ -204,8 +204,7 @@ bool may_try_again(detail::io_turn& turn, std::error_code& ec) noexcept {
 }
 
 // As retry_with_pauses(): the pauses of a sender to UNIX sockets.
-co::task<std::ptrdiff_t> co_send_with_pauses(detail::io_turn& turn,
-                                             std::span<const std::byte> data,
+co::task<std::ptrdiff_t> co_send_with_pauses(detail::io_turn& turn, std::span<const std::byte> data,
                                              const endpoint* receiver, std::error_code& ec) {
   using namespace std::chrono_literals;
   for (std::chrono::milliseconds pause = 1ms;; pause = std::min(2 * pause, 50ms)) {
@@ -227,8 +226,8 @@ co::task<std::size_t> datagram_socket::co_receive_from(std::span<std::byte> buff
   reception datagram{buffer};
   {
     detail::io_turn turn{descriptor_, direction::read};
-    if (!co_await detail::co_turn{turn, ec}) co_return std::size_t{0};
-    while (count < 0 && co_await detail::co_ready{turn, ec}) {
+    const bool granted = co_await detail::co_turn{turn, ec};
+    while (granted && count < 0 && co_await detail::co_ready{turn, ec}) {
       count = datagram.attempt(turn.fd());
       if (count < 0 && !may_try_again(turn, ec)) break;
     }
@@ -249,11 +248,11 @@ co::task<std::size_t> datagram_socket::co_send_datagram(std::span<const std::byt
   std::ptrdiff_t count = -1;
   {
     detail::io_turn turn{descriptor_, direction::write};
-    if (!co_await detail::co_turn{turn, ec}) co_return std::size_t{0};
-    if (receiver != nullptr && receiver->is_unix()) {
+    const bool granted = co_await detail::co_turn{turn, ec};
+    if (granted && receiver != nullptr && receiver->is_unix()) {
       count = co_await co_send_with_pauses(turn, data, receiver, ec);
     } else {
-      while (count < 0 && co_await detail::co_ready{turn, ec}) {
+      while (granted && count < 0 && co_await detail::co_ready{turn, ec}) {
         count = send_once(turn.fd(), data, receiver);
         if (count < 0 && !may_try_again(turn, ec)) break;
       }

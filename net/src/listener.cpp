@@ -237,8 +237,8 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
     const address_space peer{address, size};
     accept_back_off back_off;
     while (!accepted.is_open()) {
-      const std::ptrdiff_t fd =
-          detail::retry_when_ready(turn, [&] { return accept_once(turn, peer); }, ec);
+      const std::ptrdiff_t fd = detail::retry_when_ready(
+          turn, [&] { return accept_once(turn, peer); }, ec);
       if (fd >= 0) accepted = adopt_accepted(fd, tcp, ec);
       if (ec && will_pass(ec)) {
         turn.step_aside();
@@ -277,18 +277,17 @@ socket listener::accept(endpoint& peer) {
 
 // ---- for coroutines ----------------------------------------------------------------------------
 
-co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size,
-                                          std::error_code& ec) {
+co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size, std::error_code& ec) {
   detail::descriptor accepted;
   {
     detail::io_turn turn{descriptor_, detail::direction::read};
-    if (!co_await detail::co_turn{turn, ec}) co_return socket{};
+    bool goes_on = co_await detail::co_turn{turn, ec};
     // As in accept_into().
-    if (detail::poller::of_this_worker(ec) == nullptr) co_return socket{};
-    const bool tcp = turn.record().tcp_stream;
+    if (goes_on) goes_on = detail::poller::of_this_worker(ec) != nullptr;
+    const bool tcp = goes_on && turn.record().tcp_stream;
     const address_space peer{address, size};
     accept_back_off back_off;
-    while (!accepted.is_open()) {
+    while (goes_on && !accepted.is_open()) {
       std::ptrdiff_t fd = -1;
       while (fd < 0 && co_await detail::co_ready{turn, ec}) {
         fd = accept_once(turn, peer);
@@ -306,7 +305,7 @@ co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size,
         co_await back_off.co_pause(ec.value(), ec);
         turn.come_back(ec);
       }
-      if (ec) co_return socket{};
+      goes_on = !ec;
     }
   }
   co_await weft::detail::co_budget{};
