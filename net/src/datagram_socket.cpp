@@ -226,8 +226,8 @@ co::task<std::size_t> datagram_socket::co_receive_from(std::span<std::byte> buff
   reception datagram{buffer};
   {
     detail::io_turn turn{descriptor_, direction::read};
-    if (!co_await detail::co_turn{turn, ec}) co_return std::size_t{0};
-    while (count < 0 && co_await detail::co_ready{turn, ec}) {
+    const bool granted = co_await detail::co_turn{turn, ec};
+    while (granted && count < 0 && co_await detail::co_ready{turn, ec}) {
       count = datagram.attempt(turn.fd());
       if (count < 0 && !may_try_again(turn, ec)) break;
     }
@@ -248,11 +248,11 @@ co::task<std::size_t> datagram_socket::co_send_datagram(std::span<const std::byt
   std::ptrdiff_t count = -1;
   {
     detail::io_turn turn{descriptor_, direction::write};
-    if (!co_await detail::co_turn{turn, ec}) co_return std::size_t{0};
-    if (receiver != nullptr && receiver->is_unix()) {
+    const bool granted = co_await detail::co_turn{turn, ec};
+    if (granted && receiver != nullptr && receiver->is_unix()) {
       count = co_await co_send_with_pauses(turn, data, receiver, ec);
     } else {
-      while (count < 0 && co_await detail::co_ready{turn, ec}) {
+      while (granted && count < 0 && co_await detail::co_ready{turn, ec}) {
         count = send_once(turn.fd(), data, receiver);
         if (count < 0 && !may_try_again(turn, ec)) break;
       }

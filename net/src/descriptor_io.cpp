@@ -105,7 +105,7 @@ bool io_turn::park_until_ready(std::error_code& ec) {
 io_progress io_turn::begin(weft::detail::continuation& then, weft::detail::list_suspension& wait,
                            std::error_code& ec) {
   if (weft::detail::refuse_coroutine(ec)) return io_progress::failed;
-  if (take_or_lock(ec)) return granted_ ? io_progress::ready : io_progress::failed;
+  if (take_or_lock(ec)) return outcome_of_turn();
   if (wait.begin(then, side().turn, weft::detail::waiter_of_this_task().node, record_.lock,
                  weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
     return io_progress::suspended;
@@ -116,7 +116,13 @@ io_progress io_turn::begin(weft::detail::continuation& then, weft::detail::list_
 io_progress io_turn::turn_has_come(weft::detail::list_suspension& wait, std::error_code& ec) {
   end_wait_for_turn(wait.end(side().turn, weft::detail::waiter_of_this_task().node, record_.lock),
                     ec);
-  return granted_ ? io_progress::ready : io_progress::failed;
+  return outcome_of_turn();
+}
+
+io_progress io_turn::outcome_of_turn() noexcept {
+  if (!granted_) return io_progress::failed;
+  seen_ = side().events.load(std::memory_order_acquire);
+  return io_progress::ready;
 }
 
 io_progress io_turn::suspend_until_ready(weft::detail::continuation& then,

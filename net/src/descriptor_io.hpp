@@ -95,7 +95,7 @@ public:
   // Whether the operation may go on: errc::closed, errc::cancelled.
   bool may_go_on(std::error_code& ec) const {
     if (weft::detail::refuse_coroutine(ec)) return false;
-    if (!record_.is_generation(generation_)) ec = errc::closed;
+    if (!is_open()) ec = errc::closed;
     return !ec;
   }
 
@@ -155,6 +155,11 @@ private:
     return record != nullptr ? *record : no_record;
   }
 
+  // A descriptor that was never open may be of the generation of `no_record`.
+  bool is_open() const noexcept {
+    return &record_ != &no_record && record_.is_generation(generation_);
+  }
+
   fd_direction& side() const noexcept { return record_.at(which_); }
 
   void take_turn(std::error_code& ec) {
@@ -164,7 +169,7 @@ private:
   // False with the lock held when others have their turn before.
   bool take_or_lock(std::error_code& ec) {
     record_.lock.lock();
-    if (&record_ == &no_record || !record_.is_generation(generation_)) {
+    if (!is_open()) {
       ec = errc::closed;
     } else if ((record_.busy & only(which_)) == 0) {
       record_.busy |= only(which_);
@@ -178,6 +183,7 @@ private:
 
   void wait_for_turn(std::error_code& ec);
   void end_wait_for_turn(weft::detail::wake_reason reason, std::error_code& ec);
+  io_progress outcome_of_turn() noexcept;
   io_progress suspend_until_ready(weft::detail::continuation& then,
                                   weft::detail::list_suspension& wait, std::error_code& ec);
 

@@ -281,13 +281,13 @@ co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size, st
   detail::descriptor accepted;
   {
     detail::io_turn turn{descriptor_, detail::direction::read};
-    if (!co_await detail::co_turn{turn, ec}) co_return socket{};
+    bool goes_on = co_await detail::co_turn{turn, ec};
     // As in accept_into().
-    if (detail::poller::of_this_worker(ec) == nullptr) co_return socket{};
-    const bool tcp = turn.record().tcp_stream;
+    if (goes_on) goes_on = detail::poller::of_this_worker(ec) != nullptr;
+    const bool tcp = goes_on && turn.record().tcp_stream;
     const address_space peer{address, size};
     accept_back_off back_off;
-    while (!accepted.is_open()) {
+    while (goes_on && !accepted.is_open()) {
       std::ptrdiff_t fd = -1;
       while (fd < 0 && co_await detail::co_ready{turn, ec}) {
         fd = accept_once(turn, peer);
@@ -305,7 +305,7 @@ co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size, st
         co_await back_off.co_pause(ec.value(), ec);
         turn.come_back(ec);
       }
-      if (ec) co_return socket{};
+      goes_on = !ec;
     }
   }
   co_await weft::detail::co_budget{};

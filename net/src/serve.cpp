@@ -43,11 +43,11 @@ void handle(Call&& call, Name&& name) {
   }
 }
 
-// The same for a coroutine.
-template <class Name>
-co::task<> co_handle(co::task<> handler, Name name) {
+// The same for a handler that returns a coroutine, or throws before it does.
+template <class Call, class Name>
+co::task<> co_handle(Call call, Name name) {
   try {
-    co_await std::move(handler);
+    co_await call();
   } catch (const std::exception& error) {
     report_unless_everyday(error, name);
   }
@@ -189,7 +189,8 @@ co::task<> co_serve(listener& listener, co_connection_handler handler, serve_opt
   co_await co_serve_with(
       listener, options, [&](std::error_code& ec) { return listener.co_accept(ec); },
       [&handler](socket& connection) {
-        return co_handle(handler(connection), [&connection] { return name_of(connection); });
+        return co_handle([&] { return handler(connection); },
+                         [&connection] { return name_of(connection); });
       });
 }
 
@@ -202,7 +203,7 @@ co::task<> co_serve(listener& listener, co_peer_handler handler, serve_options o
         co_return std::move(result);
       },
       [&handler](accepted_peer& one) {
-        return co_handle(handler(one.connection, one.peer),
+        return co_handle([&] { return handler(one.connection, one.peer); },
                          [&one] { return "the connection from " + one.peer.to_string(); });
       });
 }
