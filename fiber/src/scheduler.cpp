@@ -73,6 +73,7 @@ scheduler::~scheduler() {
   drop_mail();
   end_runners();
   blocks_->abandon();
+  frames.give_back();
 }
 
 // ---- from spawn to the end -------------------------------------------------------------------
