@@ -430,10 +430,11 @@ void scheduler::warm_next() const noexcept {
 void scheduler::idle() {
   while (ready_.empty()) {
     const bool is_test = clock_ != nullptr || !watchers_.empty();
-    if (is_test && wakes_from_calm()) continue;
+    if (retry_stalled() || (is_test && wakes_from_calm())) continue;
     // Virtual time passes for nobody who waits in real time.
     const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
-    const auto wake_up = clock_ != nullptr ? no_deadline : next;
+    auto wake_up = clock_ != nullptr ? no_deadline : next;
+    if (!stalled_.empty()) wake_up = std::min(wake_up, deadline_clock::now() + stack_pause);
     poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up);
   }
 }
