@@ -323,8 +323,8 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& c
   __builtin_unreachable();
 }
 
-// What runs is the end of a coroutine on a stack that waits here for the next one.
-void scheduler::rest(stack& mine, control_block& chosen) noexcept {
+// What runs is the end of a coroutine on a stack that waits here for the next one, or for good.
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::rest(stack& mine, control_block& chosen) noexcept {
   control_block* next = &chosen;
   machine_context& to = context_to_run_one_of(next);
   idle_runner_ = &mine;
