@@ -27,7 +27,10 @@ bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation m
 co::task<bool> fiber_group::co_wait_empty(deadline_clock::time_point deadline, cancellation mode) {
   while (size_ != 0) {
     std::error_code ec;
-    if (mode == cancellation::honoured && refuse_coroutine(ec)) co_return false;
+    if (mode == cancellation::honoured && refuse_coroutine(ec)) {
+      co_await co_budget{};
+      co_return size_ == 0;
+    }
     waiting_.lock.lock();
     const wake_reason reason =
         co_await co_wait<spin_lock>{waiting_.list, waiting_.lock, deadline, mode};

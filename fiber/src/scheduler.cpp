@@ -78,6 +78,7 @@ scheduler::~scheduler() {
   drop_mail();
   end_runners();
   blocks_->abandon();
+  frames.give_back();
 }
 
 // ---- from spawn to the end -------------------------------------------------------------------
@@ -328,8 +329,8 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& c
   __builtin_unreachable();
 }
 
-// What runs is the end of a coroutine on a stack that waits here for the next one.
-void scheduler::rest(stack& mine, control_block& chosen) noexcept {
+// What runs is the end of a coroutine on a stack that waits here for the next one, or for good.
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::rest(stack& mine, control_block& chosen) noexcept {
   control_block* next = &chosen;
   machine_context& to = context_to_run_one_of(next);
   idle_runner_ = &mine;
@@ -435,10 +436,11 @@ void scheduler::warm_next() const noexcept {
 void scheduler::idle() {
   while (ready_.empty()) {
     const bool is_test = clock_ != nullptr || !watchers_.empty();
-    if (is_test && wakes_from_calm()) continue;
+    if (retry_stalled() || (is_test && wakes_from_calm())) continue;
     // Virtual time passes for nobody who waits in real time.
     const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
-    const auto wake_up = clock_ != nullptr ? no_deadline : next;
+    auto wake_up = clock_ != nullptr ? no_deadline : next;
+    if (!stalled_.empty()) wake_up = std::min(wake_up, deadline_clock::now() + stack_pause);
     poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up);
   }
 }

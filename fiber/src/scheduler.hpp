@@ -178,6 +178,7 @@ private:
   static constexpr unsigned picks_a_poll = 61;
   static constexpr std::chrono::milliseconds trim_interval{1000};
   static constexpr std::chrono::milliseconds trim_pause{10};
+  static constexpr std::chrono::milliseconds stack_pause{10};  // until one is asked for again
 
   bool refuse();
   bool others_are_ready();
@@ -226,6 +227,7 @@ private:
   // See scheduler_coroutines.cpp.
   bool reserve_runner(std::error_code& ec);
   machine_context* take_runner() noexcept;
+  bool retry_stalled() noexcept;
   void run_coroutine(control_block& self) noexcept;
   void continue_chain() noexcept;
   void keep_stack(control_block& self) noexcept;

@@ -37,6 +37,14 @@ machine_context* scheduler::take_runner() noexcept {
   return &runner_context_;
 }
 
+// Whether the first coroutine that had no stack is ready, for one that is to be had again.
+bool scheduler::retry_stalled() noexcept {
+  std::error_code ec;
+  if (stalled_.empty() || !reserve_runner(ec)) return false;
+  ready_.push(stalled_.pop());
+  return true;
+}
+
 void scheduler::end_runners() noexcept {
   if (idle_runner_ != nullptr) stacks_.release(*std::exchange(idle_runner_, nullptr));
   if (runner_reserved_.exchange(false, std::memory_order_relaxed)) {
@@ -110,7 +118,8 @@ void scheduler::suspend_ready(continuation& then) noexcept {
 }
 
 bool scheduler::suspend_to_yield(continuation& then) noexcept {
-  if (!others_are_ready()) return false;
+  // Those without a stack are given this one.
+  if (stalled_.empty() && !others_are_ready()) return false;
   suspend_ready(then);
   return true;
 }

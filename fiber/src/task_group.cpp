@@ -69,11 +69,9 @@ co::task<> task_group::co_join(std::error_code& ec) {
 
 co::task<> task_group::co_join_inside(std::error_code& ec) {
   if (refuses_to_join(ec)) co_return;
-  if (!detail::refuse_coroutine(ec) && core_.size() == 0) {
-    co_await detail::co_budget{};
-  } else {
-    co_await core_.co_wait_for_all(ec);
-  }
+  const bool refused = detail::refuse_coroutine(ec);
+  if (refused || core_.size() == 0) co_await detail::co_budget{};
+  if (refused || core_.size() != 0) co_await core_.co_wait_for_all(ec);
 }
 
 co::task<> task_group::co_join() {

@@ -178,7 +178,10 @@ public:
   template <std::predicate Condition>
   co::task<bool> co_wait_until(std::unique_lock<mutex>& lock, time_point deadline,
                                Condition condition, std::error_code& ec) {
-    if (detail::refuse_coroutine(ec)) co_return false;
+    if (detail::refuse_coroutine(ec)) {
+      co_await detail::co_budget{};
+      co_return false;
+    }
     if (condition()) {
       ec.clear();
       co_await detail::co_budget{};

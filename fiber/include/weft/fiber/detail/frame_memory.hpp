@@ -31,14 +31,12 @@ constexpr std::size_t frame_class(std::size_t size) noexcept {
 // Errors: std::bad_alloc.
 inline void* allocate_frame(std::size_t size) {
   const std::size_t index = frame_class(size);
+  if (!frames_are_cached || index >= frame_cache::classes) return ::operator new(size);
   worker_view* const worker = running_worker;
-  if (!frames_are_cached || worker == nullptr || index >= frame_cache::classes) {
-    return ::operator new(size);
-  }
-  frame_cache::entry*& first = worker->frames.free[index];
-  if (first == nullptr) return ::operator new((index + 1) * frame_cache::step);
-  frame_cache::entry* const taken = first;
-  first = taken->next;
+  frame_cache::entry* const taken = worker != nullptr ? worker->frames.free[index] : nullptr;
+  // As large as its class, on a plain thread too: a worker may free it and use it again.
+  if (taken == nullptr) return ::operator new((index + 1) * frame_cache::step);
+  worker->frames.free[index] = taken->next;
   --worker->frames.count[index];
   return taken;
 }

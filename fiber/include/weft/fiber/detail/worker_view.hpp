@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <utility>
 
 namespace weft {
 class driver;
@@ -33,6 +35,13 @@ struct frame_cache {
 
   entry* free[classes]{};
   std::uint16_t count[classes]{};
+
+  // Of a worker that runs no more.
+  void give_back() noexcept {
+    for (entry*& first : free) {
+      while (first != nullptr) ::operator delete(std::exchange(first, first->next));
+    }
+  }
 };
 
 // The base of a scheduler, which writes it.
