@@ -10,6 +10,7 @@ const std::vector<server>& all_servers() {
   static const std::vector<server> servers{
       {baseline_server, "a state machine on raw epoll"},
       {"echo-fibers", "a fiber for each connection"},
+      {"echo-coroutines", "a coroutine for each connection"},
       {"echo-threads", "a thread for each connection, 64 KiB stacks"},
   };
   return servers;

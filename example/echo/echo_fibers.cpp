@@ -7,7 +7,7 @@
 
 #include <weft/net.hpp>
 
-#include "../support/fiber_server.hpp"
+#include "../support/weft_server.hpp"
 
 namespace {
 
@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     return *code;
   }
   example::prepare_server_process();
-  return example::run_fiber_server(program, options, [&](listener& own) {
+  return example::run_weft_server(program, options, [&](listener& own) {
     if (options.quiet) return weft::net::serve(own, echo);
     weft::net::serve(own, echo_and_tell);
   });

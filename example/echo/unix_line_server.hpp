@@ -11,7 +11,7 @@
 
 namespace example {
 
-/// Parses the command line of `program`, which has `one_each`, "a fiber" or "a thread", for each
+/// Parses the command line of `program`, which has `one_each`, "a fiber" for example, for each
 /// connection, and calls `run(options)` once the process is ready to serve. Returns the code to
 /// exit with.
 template <class Run>

@@ -1,8 +1,8 @@
 // What every server among the examples takes on its command line, and what it does before it
 // listens.
 //
-// Plain POSIX: the thread and callback programs have not one line of weft in them, and the fiber
-// programs start in the same way.
+// Plain POSIX: the thread and callback programs have not one line of weft in them, and the
+// programs on weft start in the same way.
 #pragma once
 
 #include <arpa/inet.h>

@@ -55,8 +55,12 @@ std::string test_name(const testing::TestParamInfo<const char*>& program) {
 
 using BasicsTest = BasicProgram;
 INSTANTIATE_TEST_SUITE_P(Programs, BasicsTest,
-                         testing::Values("hello-fibers", "foo-bar-fibers", "cooperative-fibers",
-                                         "determinism-fibers", "five-sleepers-fibers"),
+                         testing::Values("hello-fibers", "hello-coroutines", "foo-bar-fibers",
+                                         "foo-bar-coroutines", "chain-fibers", "chain-coroutines",
+                                         "fib-memo-fibers", "fib-memo-coroutines",
+                                         "cooperative-fibers", "cooperative-coroutines",
+                                         "determinism-fibers", "determinism-coroutines",
+                                         "five-sleepers-fibers", "five-sleepers-coroutines"),
                          test_name);
 
 TEST_P(BasicsTest, prints_how_it_is_called_on_request) {
@@ -82,12 +86,14 @@ TEST_P(BasicsTest, fails_when_its_output_is_lost) {
 }
 
 using HelloTest = BasicProgram;
-INSTANTIATE_TEST_SUITE_P(Styles, HelloTest, testing::Values("hello-fibers"), test_name);
+INSTANTIATE_TEST_SUITE_P(Styles, HelloTest, testing::Values("hello-fibers", "hello-coroutines"),
+                         test_name);
 
 TEST_P(HelloTest, says_hello_world) { EXPECT_EQ(output_of(), "Hello World\n"); }
 
 using FooBarTest = BasicProgram;
-INSTANTIATE_TEST_SUITE_P(Styles, FooBarTest, testing::Values("foo-bar-fibers"), test_name);
+INSTANTIATE_TEST_SUITE_P(Styles, FooBarTest,
+                         testing::Values("foo-bar-fibers", "foo-bar-coroutines"), test_name);
 
 TEST_P(FooBarTest, switches_between_its_tasks_in_the_same_order_at_every_run) {
   for (int run = 0; run < 10; ++run) {
@@ -98,8 +104,51 @@ TEST_P(FooBarTest, switches_between_its_tasks_in_the_same_order_at_every_run) {
   }
 }
 
+using ChainTest = BasicProgram;
+INSTANTIATE_TEST_SUITE_P(Styles, ChainTest, testing::Values("chain-fibers", "chain-coroutines"),
+                         test_name);
+
+TEST_P(ChainTest, says_what_each_of_its_functions_adds_at_every_run) {
+  for (int run = 0; run < 10; ++run) EXPECT_EQ(output_of(), "Hello World!\n");
+}
+
+using FibMemoTest = BasicProgram;
+INSTANTIATE_TEST_SUITE_P(Styles, FibMemoTest,
+                         testing::Values("fib-memo-fibers", "fib-memo-coroutines"), test_name);
+
+// One part for each time that the three take their turns.
+TEST_P(FibMemoTest, calculates_or_finds_in_the_same_order_at_every_run) {
+  const std::string from_four_down_to_two = "calculated 1\n"
+                                            "found 1 in cache\n"
+                                            "found 1 in cache\n";
+  const std::string two = "calculated 0\n"
+                          "calculated 2\n"
+                          "found 0 in cache\n"
+                          "calculated 2\n"
+                          "found 0 in cache\n"
+                          "calculated 2\n";
+  const std::string three = "found 1 in cache\n"
+                            "calculated 3\n"
+                            "found 1 in cache\n"
+                            "calculated 3\n"
+                            "found 1 in cache\n"
+                            "calculated 3\n";
+  const std::string four = "found 2 in cache\n"
+                           "calculated 4\n"
+                           "found 2 in cache\n"
+                           "calculated 4\n"
+                           "found 2 in cache\n"
+                           "calculated 4\n";
+
+  for (int run = 0; run < 10; ++run) {
+    EXPECT_EQ(output_of(), from_four_down_to_two + two + three + four + "[3, 3, 3]\n");
+  }
+}
+
 using CooperativeTest = BasicProgram;
-INSTANTIATE_TEST_SUITE_P(Styles, CooperativeTest, testing::Values("cooperative-fibers"), test_name);
+INSTANTIATE_TEST_SUITE_P(Styles, CooperativeTest,
+                         testing::Values("cooperative-fibers", "cooperative-coroutines"),
+                         test_name);
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -172,7 +221,9 @@ TEST_P(CooperativeTest, ends_by_the_signal_that_comes_during_a_wait) {
 }
 
 using DeterminismTest = BasicProgram;
-INSTANTIATE_TEST_SUITE_P(Styles, DeterminismTest, testing::Values("determinism-fibers"), test_name);
+INSTANTIATE_TEST_SUITE_P(Styles, DeterminismTest,
+                         testing::Values("determinism-fibers", "determinism-coroutines"),
+                         test_name);
 
 using order = std::vector<int>;
 
@@ -285,7 +336,8 @@ TEST_P(DeterminismTest, refuses_a_seed_that_is_none) {
 }
 
 using FiveSleepersTest = BasicProgram;
-INSTANTIATE_TEST_SUITE_P(Styles, FiveSleepersTest, testing::Values("five-sleepers-fibers"),
+INSTANTIATE_TEST_SUITE_P(Styles, FiveSleepersTest,
+                         testing::Values("five-sleepers-fibers", "five-sleepers-coroutines"),
                          test_name);
 
 // What a sleeper said before it slept.

@@ -43,7 +43,8 @@ TEST_P(EchoShortageTest, names_the_limit_of_memory_that_is_too_low_for_its_worke
 // The workers of echo-threads need no descriptors.
 using EchoDescriptorsTest = EchoServer;
 INSTANTIATE_TEST_SUITE_P(Servers, EchoDescriptorsTest,
-                         testing::Values("echo-callbacks", "echo-fibers"), test_name);
+                         testing::Values("echo-callbacks", "echo-fibers", "echo-coroutines"),
+                         test_name);
 
 TEST_P(EchoDescriptorsTest, names_the_limit_of_open_files_that_is_too_low_for_its_workers) {
   if (under_asan) GTEST_SKIP() << "the leak checker needs descriptors of its own";
@@ -55,15 +56,19 @@ TEST_P(EchoDescriptorsTest, names_the_limit_of_open_files_that_is_too_low_for_it
   }
 }
 
-TEST(EchoFibersShortage, of_open_files_is_found_before_anything_runs) {
-  const process_result one = run_server("echo-fibers", "ulimit -n 5", "");
-  const process_result twenty = run_server("echo-fibers", "ulimit -n 24", "--workers 20");
-  const process_result with_others = run_server(
-      "echo-fibers", "exec 5</dev/null 6<&5 7<&5 8<&5 9<&5 && ulimit -n 16", "--workers 3");
+using EchoOnWeftShortage = EchoServer;
+INSTANTIATE_TEST_SUITE_P(Servers, EchoOnWeftShortage,
+                         testing::Values("echo-fibers", "echo-coroutines"), test_name);
 
-  expect_shortage(one, "echo-fibers", {"limit is 5", "ulimit -n"});
-  expect_shortage(twenty, "echo-fibers", {"--workers 20", "limit is 24", "ulimit -n"});
-  expect_shortage(with_others, "echo-fibers", {"--workers 3", "limit is 16", "ulimit -n"});
+TEST_P(EchoOnWeftShortage, of_open_files_is_found_before_anything_runs) {
+  const process_result one = run_server(GetParam(), "ulimit -n 5", "");
+  const process_result twenty = run_server(GetParam(), "ulimit -n 24", "--workers 20");
+  const process_result with_others =
+      run_server(GetParam(), "exec 5</dev/null 6<&5 7<&5 8<&5 9<&5 && ulimit -n 16", "--workers 3");
+
+  expect_shortage(one, GetParam(), {"limit is 5", "ulimit -n"});
+  expect_shortage(twenty, GetParam(), {"--workers 20", "limit is 24", "ulimit -n"});
+  expect_shortage(with_others, GetParam(), {"--workers 3", "limit is 16", "ulimit -n"});
   EXPECT_EQ(one.out + twenty.out + with_others.out, "");
 }
 

@@ -1,4 +1,4 @@
-// What becomes of a server on fibers of which one worker fails: all of it ends, and says why.
+// What becomes of a server on weft of which one worker fails: all of it ends, and says why.
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "../../example/support/fiber_server.hpp"
+#include "../../example/support/weft_server.hpp"
 
 namespace example {
 namespace {
@@ -22,26 +22,26 @@ template <class Fail>
   server_options options;
   options.port = 0;
   options.workers = workers;
-  std::exit(run_fiber_server("server", options, [&](weft::net::listener& own) {
+  std::exit(run_weft_server("server", options, [&](weft::net::listener& own) {
     if (started.fetch_add(1) == failing) fail();
     weft::net::serve(own, [](weft::net::socket&) {});
   }));
 }
 
 // Each in a process of its own, for the signals and the exit; started anew, for the threads.
-class FiberServer : public testing::TestWithParam<unsigned> {
+class WeftServer : public testing::TestWithParam<unsigned> {
 protected:
-  FiberServer() { testing::FLAGS_gtest_death_test_style = "threadsafe"; }
+  WeftServer() { testing::FLAGS_gtest_death_test_style = "threadsafe"; }
 };
 
-INSTANTIATE_TEST_SUITE_P(Failing, FiberServer, testing::Range(0U, workers));
+INSTANTIATE_TEST_SUITE_P(Failing, WeftServer, testing::Range(0U, workers));
 
-TEST_P(FiberServer, ends_with_one_line_when_a_worker_fails) {
+TEST_P(WeftServer, ends_with_one_line_when_a_worker_fails) {
   EXPECT_EXIT(run_with_failure(GetParam(), [] { throw std::runtime_error("what it says"); }),
               testing::ExitedWithCode(1), "^server: what it says\n$");
 }
 
-TEST_P(FiberServer, names_the_limit_of_open_files_that_a_worker_has_met) {
+TEST_P(WeftServer, names_the_limit_of_open_files_that_a_worker_has_met) {
   EXPECT_EXIT(run_with_failure(GetParam(),
                                [] {
                                  throw std::system_error(
@@ -51,7 +51,7 @@ TEST_P(FiberServer, names_the_limit_of_open_files_that_a_worker_has_met) {
               "^server: poll: Too many open files; the limit is [0-9]+ .ulimit -n.\n$");
 }
 
-TEST_P(FiberServer, names_the_limit_of_memory_that_a_worker_has_met) {
+TEST_P(WeftServer, names_the_limit_of_memory_that_a_worker_has_met) {
   EXPECT_EXIT(run_with_failure(GetParam(), [] { throw std::bad_alloc(); }),
               testing::ExitedWithCode(1), "^server: out of memory; the limit is .*ulimit -v.\n$");
 }

@@ -1,4 +1,4 @@
-#include "fiber_server.hpp"
+#include "weft_server.hpp"
 
 #include <cstddef>
 #include <cstdio>
@@ -121,8 +121,8 @@ void serve_on_workers(const server_options& options, const serve_function& serve
 
 }  // namespace
 
-int run_fiber_server(const char* program, const server_options& options,
-                     const serve_function& serve) {
+int run_weft_server(const char* program, const server_options& options,
+                    const serve_function& serve) {
   bool started = false;
   try {
     weft::run(
