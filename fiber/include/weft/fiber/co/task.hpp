@@ -11,8 +11,8 @@
 // Neither errno nor the floating-point control (rounding, exception masks) are kept across a
 // co_await: other coroutines run on the same stack meanwhile.
 //
-// g++ 12 makes a crash of a coroutine whose body is nothing but one `if` or `while` with a co_await in
-// its condition. A declaration cures it, there too: `while (auto line = co_await next())`.
+// g++ 12 makes a crash of a coroutine whose body is nothing but one `if` or `while` with a co_await
+// in its condition. A declaration cures it, there too: `while (auto line = co_await next())`.
 //
 // Threads: one at a time may hold or move it; it runs on the worker of the task that awaits it.
 #pragma once
