@@ -21,6 +21,7 @@ complain() {
 # The library that <weft/PATH> belongs to; umbrella headers count, so do the tools.
 library_of() {
   local name=${1#weft/}
+  [[ $name != co.hpp ]] || name=fiber  # whose coroutines it shows
   name=${name%%/*}
   printf '%s' "${name%.hpp}"
 }

@@ -13,6 +13,7 @@ clean_tree() {
   mkdir -p "$tree"/{fiber,net}/{include/weft,src} "$tree"/test/{net,support} "$tree"/{bench/micro,example/echo}
   mkdir -p "$tree"/{fiber/include/weft/fiber,net/include/weft/net}
   echo '#include <weft/fiber/run.hpp>' >"$tree/fiber/include/weft/fiber.hpp"
+  echo '#include <weft/fiber.hpp>' >"$tree/fiber/include/weft/co.hpp"
   echo '#include <vector>' >"$tree/fiber/include/weft/fiber/run.hpp"
   echo '#pragma once' >"$tree/fiber/src/slab.hpp"
   printf '#include "slab.hpp"\n' >"$tree/fiber/src/slab.cpp"
@@ -23,6 +24,7 @@ clean_tree() {
   echo '#include "slab.hpp"' >"$tree/bench/micro/slab_bench.cpp"
   printf '#include "poller.hpp"\n#include "../support/process.hpp"\n' >"$tree/test/net/poller_test.cpp"
   printf '#include <weft/net/socket.hpp>\n#include <weft/tools/x.hpp>\n' >"$tree/example/echo/echo.cpp"
+  echo '#include <weft/co.hpp>' >>"$tree/example/echo/echo.cpp"
 }
 
 # finds FILE INCLUDE WORDS: with that line added to the file, the check fails and says the words.
