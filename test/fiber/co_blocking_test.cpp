@@ -15,6 +15,9 @@
 #include <gtest/gtest.h>
 
 #include <weft/co.hpp>
+#include <weft/fiber/event.hpp>
+#include <weft/fiber/mutex.hpp>
+#include <weft/fiber/semaphore.hpp>
 
 #include "support/runtime_fixture.hpp"
 
@@ -338,21 +341,27 @@ TEST_F(CoBlockingDeath, one_that_yields_in_a_loop_leaves_its_stack_to_one_that_h
       {
         enter_death_test();
         run_with_few_stacks([](auto&&) {
-          weft::event go;
-          int waiting = 0;
+          weft::semaphore gate;
+          bool opened = false;
           bool last_ran = false;
           std::vector<weft::fiber<>> all;
           for (int i = 0; i < 20; ++i) {
             all.push_back(spawn([&, i]() -> task<> {
-              if (++waiting < 20) go.wait();
+              if (!opened) {
+                gate.acquire();
+                while (!last_ran) co_await weft::co::yield();
+              }
               if (i == 19) last_ran = true;
-              while (!last_ran) co_await weft::co::yield();
             }));
           }
           weft::testing::all_blocked();
-          WEFT_REQUIRE(waiting < 20);
 
-          go.set();
+          opened = true;
+          gate.release();  // to one of those that hold the stacks
+          all.back().join();
+
+          WEFT_REQUIRE(last_ran);
+          gate.release(20);
           for (auto& each : all) each.join();
         });
       },

@@ -1,0 +1,260 @@
+// Task groups of coroutines, and groups that coroutines join.
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <weft/co.hpp>
+#include <weft/fiber/task_group.hpp>
+
+#include "players.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using weft::task_group;
+using weft::co::block_on;
+using weft::co::spawn;
+using weft::co::task;
+using weft::this_fiber::yield;
+
+class CoGroup : public weft::test::runtime_test {};
+
+task<int> after_a_turn(int value) {
+  co_await weft::co::yield();
+  co_return value;
+}
+
+TEST_F(CoGroup, waits_for_tasks_functions_and_fibers_alike) {
+  run([] {
+    int sum = 0;
+    auto add = [&](int value) -> task<> {
+      co_await weft::co::yield();
+      sum += value;
+    };
+    auto joining = spawn([&]() -> task<> {
+      task_group group;
+      group.spawn(add(1));
+      group.spawn([&] { return add(10); });
+      group.spawn([&] { sum += 100; });
+      EXPECT_EQ(group.size(), 3u);
+      co_await group.co_join();
+      EXPECT_EQ(group.size(), 0u);
+      EXPECT_EQ(sum, 111);
+    });
+    joining.join();
+    joining.result();
+  });
+}
+
+TEST_F(CoGroup, hands_out_what_its_coroutines_return) {
+  run([] {
+    auto joining = spawn([]() -> task<int> {
+      task_group group;
+      auto one = group.spawn(after_a_turn(1));
+      auto two = group.spawn([] { return after_a_turn(2); });
+      co_await one.co_join();
+      co_await group.co_join();
+      co_return one.result() + two.result();
+    });
+    joining.join();
+    EXPECT_EQ(joining.result(), 3);
+  });
+}
+
+TEST_F(CoGroup, throws_what_failed_first_and_cancels_the_others) {
+  run([] {
+    auto joining = spawn([]() -> task<> {
+      task_group group;
+      auto sleeper = group.spawn([]() -> task<> { co_await weft::co::sleep_for(24h); });
+      group.spawn([]() -> task<> {
+        co_await weft::co::yield();
+        throw std::out_of_range("first");
+      });
+      bool thrown = false;
+      try {
+        co_await group.co_join();
+      } catch (const std::out_of_range&) {
+        thrown = true;
+      }
+      EXPECT_TRUE(thrown);
+      EXPECT_EQ(sleeper.state(), weft::fiber_state::cancelled);
+      EXPECT_EQ(group.errors().size(), 1u);
+    });
+    joining.join();
+    joining.result();
+  });
+}
+
+TEST_F(CoGroup, of_a_coroutine_that_is_cancelled_is_cancelled_and_waited_for) {
+  run([] {
+    int unwound = 0;
+    auto joining = spawn([&]() -> task<> {
+      task_group group;
+      for (int i = 0; i < 10; ++i) {
+        group.spawn([&]() -> task<> {
+          std::error_code ec;
+          co_await weft::co::sleep_for(24h, ec);
+          for (int turn = 0; turn < 5; ++turn) co_await weft::co::yield();
+          ++unwound;
+        });
+      }
+      std::error_code ec;
+      co_await group.co_join(ec);
+      EXPECT_EQ(ec, weft::errc::cancelled);
+      EXPECT_EQ(unwound, 10);
+      co_await group.co_join(ec);
+      EXPECT_EQ(ec, weft::errc::cancelled);
+    });
+    weft::testing::all_blocked();
+
+    joining.request_cancel();
+    joining.join();
+
+    joining.result();
+  });
+}
+
+TEST_F(CoGroup, left_by_an_exception_waits_for_its_coroutines) {
+  run([] {
+    bool unwound = false;
+    auto leaving = spawn([&]() -> task<> {
+      task_group group;
+      group.spawn([&]() -> task<> {
+        std::error_code ec;
+        co_await weft::co::sleep_for(24h, ec);
+        EXPECT_EQ(ec, weft::errc::cancelled);
+        unwound = true;
+      });
+      co_await weft::co::yield();
+      throw std::runtime_error("leaves");
+    });
+    leaving.join();
+
+    EXPECT_THROW(leaving.result(), std::runtime_error);
+    EXPECT_TRUE(unwound);
+  });
+}
+
+TEST_F(CoGroup, joined_by_one_of_its_own_coroutines_is_an_error) {
+  run([] {
+    task_group group;
+    group.spawn([&]() -> task<> {
+      std::error_code ec;
+      co_await group.co_join(ec);
+      EXPECT_EQ(ec, std::errc::resource_deadlock_would_occur);
+    });
+    group.join();
+  });
+}
+
+TEST_F(CoGroup, is_joined_by_several_at_once) {
+  run([] {
+    weft::event go;
+    task_group group;
+    int joined = 0;
+    group.spawn([&]() -> task<> { co_await go.co_wait(); });
+    auto coroutine = [&]() -> task<> {
+      co_await group.co_join();
+      ++joined;
+    };
+    auto one = spawn(coroutine);
+    auto two = spawn(coroutine);
+    auto three = weft::spawn([&] {
+      group.join();
+      ++joined;
+    });
+    weft::testing::all_blocked();
+    EXPECT_EQ(joined, 0);
+
+    go.set();
+    one.join();
+    two.join();
+    three.join();
+
+    EXPECT_EQ(joined, 3);
+  });
+}
+
+TEST_F(CoGroup, joined_when_a_timeout_expires_ends_its_coroutines_and_says_so) {
+  weft::testing::virtual_clock time;
+  run(
+      [] {
+        auto joining = spawn([]() -> task<> {
+          task_group group;
+          group.spawn([]() -> task<> { co_await weft::co::sleep_for(24h); });
+          const weft::timeout limit{1s};
+          std::error_code ec;
+          co_await group.co_join(ec);
+          EXPECT_EQ(ec, weft::errc::timed_out);
+        });
+        joining.join();
+        joining.result();
+      },
+      {.clock = &time});
+}
+
+TEST_F(CoGroup, spawns_on_other_workers) {
+  run(
+      [] {
+        std::atomic<int> ended = 0;
+        auto leaf = [&]() -> task<> {
+          co_await weft::co::yield();
+          ++ended;
+        };
+        auto joining = spawn([&]() -> task<> {
+          task_group group;
+          for (unsigned i = 0; i < 100; ++i) {
+            group.spawn_on(i % 2, leaf);
+            group.spawn_anywhere(leaf);
+          }
+          co_await group.co_join();
+          EXPECT_EQ(ended, 200);
+        });
+        joining.join();
+        joining.result();
+      },
+      {.workers = 2});
+}
+
+TEST_F(CoGroup, with_failures_and_cancellations_at_random_leaves_nobody) {
+  // Those of a group whose join was cancelled are retrieved by nobody.
+  weft::set_unhandled_error_handler([](const weft::unhandled_error&) {});
+  run(
+      [] {
+        weft::test::seeded random{weft::test::new_seed()};
+        for (int i = 0; i < weft::test::stress_operations / 50; ++i) {
+          const unsigned failing = random.below(12);
+          const unsigned turns = random.below(4);
+          std::atomic<int> live = 0;
+          auto joining = weft::co::spawn_on(random.below(2), [&]() -> task<> {
+            task_group group;
+            for (unsigned k = 0; k < 8; ++k) {
+              group.spawn_on(k % 2, [&live, failing, k]() -> task<> {
+                ++live;
+                std::error_code ec;
+                co_await weft::co::sleep_for(std::chrono::microseconds(k * 10), ec);
+                --live;
+                if (k == failing) throw std::runtime_error("reason");
+              });
+            }
+            try {
+              co_await group.co_join();
+            } catch (const std::exception&) {
+            }
+            EXPECT_EQ(group.size(), 0u);
+            EXPECT_EQ(live, 0);
+          });
+          for (unsigned turn = 0; turn < turns; ++turn) yield();
+          if (turns % 2 == 1) joining.request_cancel();
+          joining.join();
+        }
+      },
+      {.workers = 2});
+  weft::set_unhandled_error_handler({});
+}
+
+}  // namespace
