@@ -274,7 +274,7 @@ private:
   machine_context control_of_thread_;  // the floating-point control alone
   // Of `stacks_`, for when there is none idle. Relaxed: whoever has set it has reserved one.
   atomic<bool> runner_reserved_{false};
-  ready_queue stalled_;           // coroutines that are ready, but there is no stack to be had
+  ready_queue stalled_;  // coroutines that are ready, but there is no stack to be had
   timer_node trim_timer_;
   const std::size_t default_stack_size_;
   const std::uint8_t runner_class_;  // of stacks on which coroutines run

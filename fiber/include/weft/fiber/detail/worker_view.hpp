@@ -25,8 +25,8 @@ enum class verdict : std::uint8_t {
 
 // Memory of coroutines that have ended, for the next of about that size.
 struct frame_cache {
-  static constexpr std::size_t step = 64;      // bytes between classes
-  static constexpr std::size_t classes = 16;   // up to 1 KiB
+  static constexpr std::size_t step = 64;     // bytes between classes
+  static constexpr std::size_t classes = 16;  // up to 1 KiB
   static constexpr std::uint16_t most = 256;  // of each class, so that a burst is given back
 
   struct entry {
