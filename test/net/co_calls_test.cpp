@@ -19,8 +19,6 @@ constexpr int rounds = 100;
 struct calls_made {
   std::size_t recv_calls;
   std::size_t send_calls;
-
-  friend bool operator==(const calls_made&, const calls_made&) = default;
 };
 
 calls_made take_calls() {
