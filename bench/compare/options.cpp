@@ -33,7 +33,7 @@ struct defaults {
 
 defaults defaults_of(extent how_much) {
   switch (how_much) {
-  case extent::quick: return {6, 0.5, 0.2};  // 6 rounds are the fewest that give an interval
+  case extent::quick: return {6, 0.4, 0.15};  // 6 rounds are the fewest that give an interval
   case extent::standard: return {10, 1.0, 0.3};
   case extent::full: break;
   }
