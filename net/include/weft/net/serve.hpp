@@ -48,7 +48,7 @@ using co_connection_handler = std::function<co::task<>(socket& connection)>;
 using co_peer_handler = std::function<co::task<>(socket& connection, const endpoint& peer)>;
 
 /// The same for coroutines: the handler of each connection is a task of its own, and so holds no
-/// stack while it waits.
+/// stack while it waits; `options.stack_size` does not count.
 co::task<> co_serve(listener& listener, co_connection_handler handler, serve_options options = {});
 co::task<> co_serve(listener& listener, co_peer_handler handler, serve_options options = {});
 
