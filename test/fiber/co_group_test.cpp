@@ -118,24 +118,76 @@ TEST_F(CoGroup, of_a_coroutine_that_is_cancelled_is_cancelled_and_waited_for) {
   });
 }
 
-TEST_F(CoGroup, left_by_an_exception_waits_for_its_coroutines) {
+TEST_F(CoGroup, left_by_an_exception_waits_for_its_coroutines_if_it_is_of_a_block) {
   run([] {
     bool unwound = false;
     auto leaving = spawn([&]() -> task<> {
-      task_group group;
-      group.spawn([&]() -> task<> {
-        std::error_code ec;
-        co_await weft::co::sleep_for(24h, ec);
-        EXPECT_EQ(ec, weft::errc::cancelled);
-        unwound = true;
+      co_await weft::co::with_task_group([&](task_group& group) -> task<> {
+        group.spawn([&]() -> task<> {
+          std::error_code ec;
+          co_await weft::co::sleep_for(24h, ec);
+          EXPECT_EQ(ec, weft::errc::cancelled);
+          unwound = true;
+        });
+        co_await weft::co::yield();
+        throw std::runtime_error("leaves");
       });
-      co_await weft::co::yield();
-      throw std::runtime_error("leaves");
     });
     leaving.join();
 
     EXPECT_THROW(leaving.result(), std::runtime_error);
     EXPECT_TRUE(unwound);
+  });
+}
+
+TEST_F(CoGroup, of_a_block_throws_what_a_task_of_it_has_thrown) {
+  run([] {
+    auto failing = spawn([]() -> task<> {
+      co_await weft::co::with_task_group([](task_group& group) -> task<> {
+        group.spawn([]() -> task<> {
+          co_await weft::co::yield();
+          throw std::out_of_range("a task");
+        });
+        co_return;
+      });
+    });
+    failing.join();
+
+    EXPECT_THROW(failing.result(), std::out_of_range);
+  });
+}
+
+using CoGroupDeath = CoGroup;
+
+TEST_F(CoGroupDeath, that_goes_in_a_coroutine_before_its_tasks_have_ended_ends_the_process) {
+  const auto leave_a_group = [] {
+    enter_death_test();
+    weft::run([] {
+      block_on([]() -> task<> {
+        auto leaving = spawn([]() -> task<> {
+          task_group group;
+          group.spawn([] { weft::this_fiber::sleep_for(24h); });
+          co_await weft::co::yield();
+        });
+        co_await leaving.co_join();
+      }());
+    });
+  };
+
+  EXPECT_DEATH(leave_a_group(), "a task_group was destroyed in a coroutine before its tasks");
+}
+
+TEST_F(CoGroup, that_is_empty_may_go_in_a_coroutine_without_a_join) {
+  run([] {
+    auto leaving = spawn([]() -> task<> {
+      task_group group;
+      auto child = group.spawn(after_a_turn(3));
+      co_await child.co_join();
+      EXPECT_EQ(child.result(), 3);
+    });
+    leaving.join();
+
+    leaving.result();
   });
 }
 
