@@ -100,8 +100,7 @@ void stream::state::tell_of_loss() const noexcept {
   }
 }
 
-// ---- the stream itself
-// ---------------------------------------------------------------------------
+// ---- the stream itself --------------------------------------------------------------------------
 
 stream::stream(net::socket connection, const stream_options& options)
     : state_(std::make_unique<state>(std::move(connection), options)) {}
@@ -147,8 +146,7 @@ endpoint stream::remote_endpoint() const {
   return result;
 }
 
-// ---- reading
-// -------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 std::size_t stream::available() const noexcept { return state_->input.size(); }
 
@@ -256,8 +254,7 @@ std::string stream::read_all(std::size_t limit) {
   return text;
 }
 
-// ---- writing
-// -------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 std::size_t stream::pending() const noexcept { return state_->output.pending(); }
 

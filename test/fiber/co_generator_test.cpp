@@ -98,8 +98,7 @@ TEST_F(CoGenerator, that_is_dropped_before_its_end_destroys_what_it_holds) {
   EXPECT_TRUE(destroyed);
 }
 
-// ---- those that wait
-// -----------------------------------------------------------------------------
+// ---- those that wait ----------------------------------------------------------------------------
 
 async_generator<std::string> words(int to) {
   for (int i = 0; i < to; ++i) {
@@ -214,8 +213,7 @@ TEST_F(CoGenerator, async_needs_no_deeper_stack_for_many_values) {
   });
 }
 
-// ---- dumps
-// ---------------------------------------------------------------------------------------
+// ---- dumps --------------------------------------------------------------------------------------
 
 task<> wait_for(weft::event& awaited) { co_await awaited.co_wait(); }
 

@@ -53,8 +53,7 @@ task<int> note_cancellation(bool& cancelled) {
   co_return 0;
 }
 
-// ---- all
-// -----------------------------------------------------------------------------------------
+// ---- all ----------------------------------------------------------------------------------------
 
 TEST_F(CoWhen, all_returns_the_results_in_the_order_of_the_tasks) {
   await([]() -> task<> {
@@ -130,8 +129,7 @@ TEST_F(CoWhen, all_of_a_cancelled_caller_ends_by_the_cancellation) {
   EXPECT_TRUE(cancelled);
 }
 
-// ---- the first
-// -----------------------------------------------------------------------------------
+// ---- the first ----------------------------------------------------------------------------------
 
 TEST_F(CoWhen, any_returns_which_was_the_first_and_its_result) {
   await([]() -> task<> {

@@ -58,8 +58,7 @@ void mutex_model(execution& threads) {
   shared.lock.unlock();
 }
 
-// ---- condition_variable
-// --------------------------------------------------------------------------
+// ---- condition_variable -------------------------------------------------------------------------
 
 namespace {
 
@@ -97,8 +96,7 @@ void condition_model(execution& threads) {
   threads.go();
 }
 
-// ---- semaphore
-// -----------------------------------------------------------------------------------
+// ---- semaphore ----------------------------------------------------------------------------------
 
 // Whoever times out must leave the count to the one who has no deadline.
 void semaphore_model(execution& threads) {

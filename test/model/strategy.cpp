@@ -135,8 +135,7 @@ std::unique_ptr<strategy> given_schedule(const std::string& name) {
   return std::make_unique<given>(name, std::move(choices));
 }
 
-// ---- all schedules
-// -------------------------------------------------------------------------------
+// ---- all schedules ------------------------------------------------------------------------------
 
 every_schedule::every_schedule(int most_preemptions) : most_preemptions_(most_preemptions) {
   path_.reserve(std::size_t{1} << 16);  // more than a run has: it must not grow on a thread of it
