@@ -26,6 +26,7 @@ public:
     std::array<char, 512> line;
     std::va_list arguments;
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start has just made it
     const int size = std::vsnprintf(line.data(), line.size(), format, arguments);
     va_end(arguments);
     if (size <= 0) return;

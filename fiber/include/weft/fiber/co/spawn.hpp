@@ -57,7 +57,7 @@ template <class T, class Source>
 class root_task final : public weft::detail::task_result<T>, private continuation {
 public:
   template <class Given>
-  explicit root_task(Given&& given)
+  root_task(std::in_place_t /*tag*/, Given&& given)
       : continuation(&root_task::on_end), first_(source_.begin(std::forward<Given>(given))) {}
 
   void run() noexcept override {
@@ -132,7 +132,7 @@ fiber<value_of<Given>> start_task(weft::detail::spawn_place place, const spawn_o
                                   Given&& given, std::error_code& ec) {
   place.stackless = true;
   return weft::detail::handle_maker::spawn_task<value_of<Given>, typename task_of<Given>::root>(
-      place, options, ec, std::forward<Given>(given));
+      place, options, ec, std::in_place, std::forward<Given>(given));
 }
 
 template <class Given>
