@@ -21,6 +21,10 @@ function(weft_configure target)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                              -Wnon-virtual-dtor -Woverloaded-virtual
                                              $<$<BOOL:${WEFT_WERROR}>:-Werror>)
+    # g++ 12 finds overlaps in `"text" + std::string` where there are none: GCC bug 105651.
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+      target_compile_options(${target} PRIVATE -Wno-restrict)
+    endif()
   endif()
   if(WEFT_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer

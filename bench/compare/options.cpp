@@ -1,7 +1,6 @@
 #include "options.hpp"
 
-#include <functional>
-#include <limits>
+#include <cstdint>
 #include <random>
 #include <stdexcept>
 #include <string_view>
@@ -15,7 +14,6 @@ namespace weft::compare {
 namespace {
 
 using namespace std::chrono_literals;
-using tools::number_between;
 
 constexpr std::string_view footer =
     "Servers: {}.\n"
@@ -55,41 +53,24 @@ struct raw_options {
   std::optional<std::string> json_file;
 };
 
-// Makes a check of a parser that throws, so that a bad name is told like any other bad argument.
-CLI::Validator accepted_by(std::function<void(const std::string&)> parser, const char* what) {
-  return CLI::Validator(
-      [parser = std::move(parser)](std::string& text) -> std::string {
-        try {
-          parser(text);
-          return {};
-        } catch (const std::invalid_argument& error) {
-          return error.what();
-        }
-      },
-      what);
-}
-
-void add_options(CLI::App& app, raw_options& raw) {
-  CLI::Option* quick = app.add_flag("--quick", raw.quick, "few cases; ends within 60 s");
-  app.add_flag("--full", raw.full, "all cases, 20 rounds: the figures of the README")
-      ->excludes(quick);
-  app.add_option("--cases", raw.cases, "cases to measure, separated by commas")
-      ->delimiter(',')
-      ->check(accepted_by([](const std::string& text) { parse_case(text); }, "CASE"));
-  app.add_option("--servers", raw.servers, "servers to measure, separated by commas")
-      ->delimiter(',')
-      ->check(accepted_by([](const std::string& text) { find_server(text); }, "SERVER"));
-  app.add_option("--rounds", raw.rounds, "rounds; each measures every case on every server")
-      ->check(number_between(1U, 100'000U, "a whole number"));
-  app.add_option("--seconds", raw.seconds, "how long a sample measures")
-      ->check(number_between(0.05, 3600.0, "a number of seconds"));
-  app.add_option("--warm-up", raw.warm_up, "seconds of load before that")
-      ->check(number_between(0.0, 3600.0, "a number of seconds"));
-  app.add_option("--seed", raw.seed, "seed of the order of the servers in each round")
-      ->check(number_between(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(),
-                             "a whole number"));
-  app.add_option("--json", raw.json_file, "file for all samples and their summary")
-      ->check(tools::not_empty("the name of a file"));
+void add_options(tools::command_line& arguments, raw_options& raw) {
+  const auto quick = arguments.add_flag("--quick", raw.quick, "few cases; ends within 60 s");
+  arguments.add_flag("--full", raw.full, "all cases, 20 rounds: the figures of the README")
+      .excludes(quick);
+  arguments.add_list("--cases", raw.cases, "cases to measure, separated by commas")
+      .checked(tools::accepted_by([](const std::string& text) { parse_case(text); }), "CASE");
+  arguments.add_list("--servers", raw.servers, "servers to measure, separated by commas")
+      .checked(tools::accepted_by([](const std::string& text) { find_server(text); }), "SERVER");
+  arguments.add_number("--rounds", raw.rounds, {1, 100'000, "a whole number"},
+                       "rounds; each measures every case on every server");
+  arguments.add_number("--seconds", raw.seconds, {0.05, 3600, "a number of seconds"},
+                       "how long a sample measures");
+  arguments.add_number("--warm-up", raw.warm_up, {0, 3600, "a number of seconds"},
+                       "seconds of load before that");
+  arguments.add_number("--seed", raw.seed, {0, UINT64_MAX, "a whole number"},
+                       "seed of the order of the servers in each round");
+  arguments.add_text("--json", raw.json_file, "file for all samples and their summary")
+      .checked(tools::not_empty("the name of a file"), "");
 }
 
 template <typename Item, typename NameOf>
@@ -97,8 +78,8 @@ void refuse_twice(const std::vector<Item>& items, const char* option, NameOf nam
   for (std::size_t i = 0; i < items.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (name_of(items[i]) != name_of(items[j])) continue;
-      throw CLI::ValidationError(option, "'" + name_of(items[i]) +
-                                             "' is there twice, each is accepted once");
+      throw tools::bad_argument(option + (": '" + name_of(items[i])) +
+                                "' is there twice, each is accepted once");
     }
   }
 }
@@ -123,13 +104,12 @@ void finish(const raw_options& raw, options& settings) {
 }  // namespace
 
 std::optional<int> parse_options(int argc, char** argv, options& settings) {
-  CLI::App app{"Compares echo servers: CPU time per request, throughput, latency, memory.",
-               "weft-compare"};
-  app.footer(fmt::format(footer, server_names()));
+  tools::command_line arguments{
+      "weft-compare", "Compares echo servers: CPU time per request, throughput, latency, memory."};
+  arguments.set_footer(fmt::format(footer, server_names()));
   raw_options raw;
-  add_options(app, raw);
-  app.callback([&] { finish(raw, settings); });
-  return tools::parse_arguments(app, argc, argv);
+  add_options(arguments, raw);
+  return arguments.parse(argc, argv, [&] { finish(raw, settings); });
 }
 
 }  // namespace weft::compare

@@ -11,7 +11,8 @@
 namespace weft::load {
 namespace {
 
-using tools::number_between;
+using tools::bad_argument;
+using tools::command_line;
 
 constexpr const char* exit_codes =
     "Exit codes:\n"
@@ -32,46 +33,52 @@ struct raw_options {
   bool idle = false;
 };
 
-void add_shape(CLI::App& app, raw_options& raw, options& settings) {
-  app.add_option("target", raw.where,
-                 "HOST:PORT of an echo server, HOST numeric, [v6] or localhost; or unix:/path")
-      ->type_name("HOST:PORT");
-  app.add_option("--connections", settings.connections, "connections at once")
-      ->check(number_between(1u, 1'000'000u, "a whole number"))
-      ->capture_default_str();
-  app.add_option("--message-bytes", settings.message_bytes, "length of a message")
-      ->check(number_between(1u, 64u << 20, "a number of bytes"))
-      ->capture_default_str();
-  app.add_option("--depth", settings.depth, "messages in flight on each connection")
-      ->check(number_between(1u, 4096u, "a whole number"))
-      ->capture_default_str();
-  app.add_option("--seconds", raw.seconds, "how long to measure, or to hold with --idle")
-      ->check(number_between(0.01, 86400.0, "a number of seconds"))
-      ->capture_default_str();
-  app.add_option("--warm-up", raw.warm_up, "load before it, not measured; none with --idle")
-      ->check(number_between(0.0, 86400.0, "a number of seconds"))
-      ->capture_default_str();
+void add_shape(command_line& arguments, raw_options& raw, options& settings) {
+  arguments
+      .add_text("target", raw.where,
+                "HOST:PORT of an echo server, HOST numeric, [v6] or localhost; or unix:/path")
+      .shown_as("HOST:PORT");
+  arguments
+      .add_number("--connections", settings.connections, {1, 1'000'000, "a whole number"},
+                  "connections at once")
+      .shows_default();
+  arguments
+      .add_number("--message-bytes", settings.message_bytes, {1, 64u << 20, "a number of bytes"},
+                  "length of a message")
+      .shows_default();
+  arguments
+      .add_number("--depth", settings.depth, {1, 4096, "a whole number"},
+                  "messages in flight on each connection")
+      .shows_default();
+  arguments
+      .add_number("--seconds", raw.seconds, {0.01, 86400, "a number of seconds"},
+                  "how long to measure, or to hold with --idle")
+      .shows_default();
+  arguments
+      .add_number("--warm-up", raw.warm_up, {0, 86400, "a number of seconds"},
+                  "load before it, not measured; none with --idle")
+      .shows_default();
 }
 
-void add_modes(CLI::App& app, raw_options& raw, options& settings) {
-  CLI::Option* rate =
-      app.add_option("--rate", settings.rate,
-                     "open loop: start this many messages a second in all, evenly over the "
-                     "connections, and measure from the intended start")
-          ->check(number_between(0.01, 1e9, "messages per second"));
-  CLI::Option* churn =
-      app.add_flag("--churn", raw.churn, "connect, exchange one message, close, again and again");
-  CLI::Option* idle = app.add_flag(
+void add_modes(command_line& arguments, raw_options& raw, options& settings) {
+  const auto rate =
+      arguments.add_number("--rate", settings.rate, {0.01, 1e9, "messages per second"},
+                           "open loop: start this many messages a second in all, evenly over the "
+                           "connections, and measure from the intended start");
+  const auto churn = arguments.add_flag("--churn", raw.churn,
+                                        "connect, exchange one message, close, again and again");
+  const auto idle = arguments.add_flag(
       "--idle", raw.idle, "exchange one message on each connection, then hold them silently");
-  rate->excludes(churn)->excludes(idle);
-  churn->excludes(idle);
-  app.add_option("--clients", settings.clients, "client processes that share the connections")
-      ->check(number_between(1u, 256u, "a whole number"))
-      ->capture_default_str();
-  app.add_option("--server-pid", settings.server_pid,
-                 "process number of the server: tells its CPU time over the measured time too")
-      ->check(number_between(1, most_processes, "a process number"));
-  app.add_flag("--json", settings.json, "print the report as one JSON object");
+  rate.excludes(churn).excludes(idle);
+  churn.excludes(idle);
+  arguments
+      .add_number("--clients", settings.clients, {1, 256, "a whole number"},
+                  "client processes that share the connections")
+      .shows_default();
+  arguments.add_number(
+      "--server-pid", settings.server_pid, {1, most_processes, "a process number"},
+      "process number of the server: tells its CPU time over the measured time too");
+  arguments.add_flag("--json", settings.json, "print the report as one JSON object");
 }
 
 std::chrono::nanoseconds from_seconds(double seconds) {
@@ -80,7 +87,7 @@ std::chrono::nanoseconds from_seconds(double seconds) {
 
 // What one option alone cannot tell.
 void check_together(const options& settings) {
-  const auto refuse = [](const std::string& why) { throw CLI::ValidationError(why); };
+  const auto refuse = [](const std::string& why) { throw bad_argument(why); };
   if (settings.clients > settings.connections) {
     refuse(fmt::format("--clients {} is more than --connections {}, expected at most as many",
                        settings.clients, settings.connections));
@@ -97,13 +104,12 @@ void check_together(const options& settings) {
 
 void finish(const raw_options& raw, options& settings) {
   if (raw.where.empty()) {
-    throw CLI::ValidationError(
-        "no target is given, expected HOST:PORT of an echo server or unix:/path");
+    throw bad_argument("no target is given, expected HOST:PORT of an echo server or unix:/path");
   }
   try {
     settings.where = target::parse(raw.where);
   } catch (const std::invalid_argument& error) {
-    throw CLI::ValidationError(error.what());
+    throw bad_argument(error.what());
   }
   if (settings.rate > 0) settings.mode = load_mode::open;
   if (raw.churn) settings.mode = load_mode::churn;
@@ -126,13 +132,13 @@ const char* name_of(load_mode mode) noexcept {
 }
 
 std::optional<int> parse_options(int argc, char** argv, options& settings) {
-  CLI::App app("Loads an echo server and checks every byte that comes back.", "weft-load");
-  app.footer(exit_codes);
+  command_line arguments{"weft-load",
+                         "Loads an echo server and checks every byte that comes back."};
+  arguments.set_footer(exit_codes);
   raw_options raw;
-  add_shape(app, raw, settings);
-  add_modes(app, raw, settings);
-  app.callback([&] { finish(raw, settings); });
-  return tools::parse_arguments(app, argc, argv);
+  add_shape(arguments, raw, settings);
+  add_modes(arguments, raw, settings);
+  return arguments.parse(argc, argv, [&] { finish(raw, settings); });
 }
 
 }  // namespace weft::load

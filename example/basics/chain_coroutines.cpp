@@ -21,8 +21,9 @@ weft::co::task<std::string> hello() { co_return "Hello " + co_await world(); }
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Says Hello World! by coroutines that await each other", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{program,
+                                      "Says Hello World! by coroutines that await each other"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(
       program, [] { weft::run([] { std::puts(weft::co::block_on(hello()).c_str()); }); });

@@ -21,8 +21,9 @@ std::string hello() { return "Hello " + world(); }
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Says Hello World! by functions that call each other on a fiber", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{
+      program, "Says Hello World! by functions that call each other on a fiber"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(program, [] { weft::run([] { std::puts(hello().c_str()); }); });
 }

@@ -35,11 +35,12 @@ inline std::optional<int> parse_wait(const std::string& name, const std::string&
                                      std::chrono::milliseconds& wait, int argc, char** argv) {
   constexpr int longest_wait_ms = 3'600'000;  // an hour
   int wait_ms = 2000;
-  CLI::App app{description, name};
-  app.add_option("--wait-ms", wait_ms, "how long each of the two waits, in milliseconds")
-      ->check(weft::tools::number_between(0, longest_wait_ms, "a number of milliseconds"))
-      ->capture_default_str();
-  const auto code = weft::tools::parse_arguments(app, argc, argv);
+  weft::tools::command_line arguments{name, description};
+  arguments
+      .add_number("--wait-ms", wait_ms, {0, longest_wait_ms, "a number of milliseconds"},
+                  "how long each of the two waits, in milliseconds")
+      .shows_default();
+  const auto code = arguments.parse(argc, argv);
   wait = std::chrono::milliseconds{wait_ms};
   return code;
 }

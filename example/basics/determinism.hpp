@@ -25,14 +25,16 @@ struct determinism_options {
 inline std::optional<int> parse_options(const std::string& name, determinism_options& options,
                                         int argc, char** argv) {
   constexpr int longest_pause_ms = 3'600'000;  // an hour
-  CLI::App app{"Nine tasks with random pauses, one by one and concurrently", name};
-  app.add_option("--max-pause-ms", options.max_pause_ms,
-                 "the longest pause of a task, in milliseconds")
-      ->check(weft::tools::number_between(0, longest_pause_ms, "a number of milliseconds"))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "choose pauses and order by this number, in virtual time")
-      ->check(weft::tools::number_between<std::uint64_t>(0, UINT64_MAX, "a seed"));
-  return weft::tools::parse_arguments(app, argc, argv);
+  weft::tools::command_line arguments{name,
+                                      "Nine tasks with random pauses, one by one and concurrently"};
+  arguments
+      .add_number("--max-pause-ms", options.max_pause_ms,
+                  {0, longest_pause_ms, "a number of milliseconds"},
+                  "the longest pause of a task, in milliseconds")
+      .shows_default();
+  arguments.add_number("--seed", options.seed, {0, UINT64_MAX, "a seed"},
+                       "choose pauses and order by this number, in virtual time");
+  return arguments.parse(argc, argv);
 }
 
 /// The pauses of the tasks, one after the other.

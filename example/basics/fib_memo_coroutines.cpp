@@ -58,8 +58,9 @@ weft::co::task<> gather() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Three coroutines that share the results of another one", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{program,
+                                      "Three coroutines that share the results of another one"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(program, [] { weft::run([] { weft::co::block_on(gather()); }); });
 }

@@ -58,8 +58,8 @@ void gather() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Three fibers that share the results of a function", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{program, "Three fibers that share the results of a function"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(program, [] { weft::run(gather); });
 }

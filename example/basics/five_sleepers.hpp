@@ -22,11 +22,12 @@ struct sleeper_options {
 /// otherwise the code to exit with.
 inline std::optional<int> parse_options(const std::string& name, sleeper_options& options, int argc,
                                         char** argv) {
-  CLI::App app{"Five tasks sleep for random times under 5 s", name};
-  app.add_flag("--virtual-time", options.in_virtual_time, "let the clock jump instead of waiting");
-  app.add_option("--seed", options.seed, "choose the times by this number: the same at every run")
-      ->check(weft::tools::number_between<std::uint64_t>(0, UINT64_MAX, "a seed"));
-  return weft::tools::parse_arguments(app, argc, argv);
+  weft::tools::command_line arguments{name, "Five tasks sleep for random times under 5 s"};
+  arguments.add_flag("--virtual-time", options.in_virtual_time,
+                     "let the clock jump instead of waiting");
+  arguments.add_number("--seed", options.seed, {0, UINT64_MAX, "a seed"},
+                       "choose the times by this number: the same at every run");
+  return arguments.parse(argc, argv);
 }
 
 /// How long the sleepers sleep, one after the other.

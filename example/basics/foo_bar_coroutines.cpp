@@ -34,8 +34,9 @@ weft::co::task<> foo_and_bar() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Two coroutines that switch to each other explicitly", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{program,
+                                      "Two coroutines that switch to each other explicitly"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(program,
                                [] { weft::run([] { weft::co::block_on(foo_and_bar()); }); });

@@ -23,8 +23,8 @@ weft::co::task<> say_hello() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Says Hello World from a coroutine", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{program, "Says Hello World from a coroutine"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(program, [] { weft::run([] { weft::co::block_on(say_hello()); }); });
 }

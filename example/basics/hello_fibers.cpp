@@ -17,8 +17,8 @@ std::string hello() { return "Hello World"; }
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Says Hello World from a fiber", program};
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{program, "Says Hello World from a fiber"};
+  if (const auto code = arguments.parse(argc, argv)) return *code;
 
   return example::exit_code_of(program, [] {
     weft::run([] {

@@ -43,14 +43,14 @@ inline std::string check_path(const std::string& text) {
 }
 
 namespace detail {
-inline std::optional<int> parse_with_common_options(CLI::App& app, const std::string& workers_help,
+inline std::optional<int> parse_with_common_options(weft::tools::command_line& arguments,
+                                                    const std::string& workers_help,
                                                     server_options& options, int argc,
                                                     char** argv) {
-  app.add_option("--workers", options.workers, workers_help)
-      ->check(weft::tools::number_between(1, 1024, "a whole number"))
-      ->capture_default_str();
-  app.add_flag("--quiet", options.quiet, "print no line per connection");
-  return weft::tools::parse_arguments(app, argc, argv);
+  arguments.add_number("--workers", options.workers, {1, 1024, "a whole number"}, workers_help)
+      .shows_default();
+  arguments.add_flag("--quiet", options.quiet, "print no line per connection");
+  return arguments.parse(argc, argv);
 }
 }  // namespace detail
 
@@ -60,14 +60,15 @@ inline std::optional<int> parse_server_options(const std::string& name,
                                                const std::string& description,
                                                const std::string& workers_help,
                                                server_options& options, int argc, char** argv) {
-  CLI::App app{description, name};
-  app.add_option("--host", options.host, "address to listen on")
-      ->check(CLI::Validator(check_address, "ADDRESS"))
-      ->capture_default_str();
-  app.add_option("--port", options.port, "port to listen on, 0 picks a free one")
-      ->check(weft::tools::number_between(0, 65535, "a port"))
-      ->capture_default_str();
-  return detail::parse_with_common_options(app, workers_help, options, argc, argv);
+  weft::tools::command_line arguments{name, description};
+  arguments.add_text("--host", options.host, "address to listen on")
+      .checked(check_address, "ADDRESS")
+      .shows_default();
+  arguments
+      .add_number("--port", options.port, {0, 65535, "a port"},
+                  "port to listen on, 0 picks a free one")
+      .shows_default();
+  return detail::parse_with_common_options(arguments, workers_help, options, argc, argv);
 }
 
 /// The same for a server on a UNIX socket, which has a path instead of a host and a port.
@@ -76,12 +77,12 @@ inline std::optional<int> parse_unix_server_options(const std::string& name,
                                                     const std::string& workers_help,
                                                     server_options& options, int argc,
                                                     char** argv) {
-  CLI::App app{description, name};
+  weft::tools::command_line arguments{name, description};
   options.path = "/tmp/weft-echo.sock";
-  app.add_option("--path", options.path, "path of the socket to listen on")
-      ->check(CLI::Validator(check_path, "PATH"))
-      ->capture_default_str();
-  return detail::parse_with_common_options(app, workers_help, options, argc, argv);
+  arguments.add_text("--path", options.path, "path of the socket to listen on")
+      .checked(check_path, "PATH")
+      .shows_default();
+  return detail::parse_with_common_options(arguments, workers_help, options, argc, argv);
 }
 
 /// Makes the process ready to serve: every line of output leaves at once, into a pipe too, and the

@@ -1,7 +1,6 @@
 // The command line of all programs: which numbers are taken, and what is said of bad arguments.
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,19 +11,15 @@
 
 namespace {
 
-using weft::tools::number_between;
-
 // A program with some options, as it is called with arguments.
 struct CommandLine : testing::Test {
   CommandLine() {
-    app.add_option("--port", port, "a port")->check(number_between(0, 65535, "a port"));
-    app.add_option("--seconds", seconds, "a time")
-        ->check(number_between(0.05, 3600.0, "a number of seconds"));
-    app.add_option("--seed", seed, "any number")
-        ->check(number_between(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(),
-                               "a whole number"));
-    app.add_option("--file", file, "a file")->check(weft::tools::not_empty("the name of a file"));
-    app.add_flag("--quiet", quiet, "say nothing");
+    command.add_number("--port", port, {0, 65535, "a port"}, "a port");
+    command.add_number("--seconds", seconds, {0.05, 3600, "a number of seconds"}, "a time");
+    command.add_number("--seed", seed, {0, UINT64_MAX, "a whole number"}, "any number");
+    command.add_text("--file", file, "a file")
+        .checked(weft::tools::not_empty("the name of a file"), "");
+    command.add_flag("--quiet", quiet, "say nothing");
   }
 
   std::optional<int> parse(std::vector<std::string> arguments) {
@@ -32,7 +27,7 @@ struct CommandLine : testing::Test {
     std::vector<char*> argv;
     for (std::string& each : arguments) argv.push_back(each.data());
     testing::internal::CaptureStderr();
-    const auto code = weft::tools::parse_arguments(app, static_cast<int>(argv.size()), argv.data());
+    const auto code = command.parse(static_cast<int>(argv.size()), argv.data());
     said = testing::internal::GetCapturedStderr();
     return code;
   }
@@ -43,7 +38,7 @@ struct CommandLine : testing::Test {
     EXPECT_NE(said.find(part), std::string::npos) << said << "lacks: " << part;
   }
 
-  CLI::App app{"Does nothing.", "program"};
+  weft::tools::command_line command{"program", "Does nothing."};
   int port = -1;
   double seconds = -1;
   std::uint64_t seed = 0;

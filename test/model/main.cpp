@@ -31,30 +31,34 @@ struct options {
 };
 
 std::optional<int> parse_options(int argc, char** argv, options& settings) {
-  using weft::tools::number_between;
-  CLI::App app("Checks the concurrent core of weft by interleaving it in many ways.", "weft-model");
-  app.footer("Exit codes: 0 nothing was found, 1 a run failed, 2 a bad argument.");
-  app.add_option("--model", settings.model, "only this one; see --list");
-  app.add_option("--seed", settings.seed,
-                 "repeat the schedule of this name, of which a run that fails tells; the model "
-                 "must be given")
-      ->envname("WEFT_MODEL_SEED");
-  app.add_option("--seconds", settings.seconds, "how long to explore each model at most")
-      ->check(number_between(0.01, 1e6, "a number of seconds"))
-      ->envname("WEFT_MODEL_SECONDS")
-      ->capture_default_str();
-  app.add_option("--runs", settings.runs, "how many runs of each model at most")
-      ->check(number_between<std::size_t>(1, 1'000'000'000, "a whole number"))
-      ->envname("WEFT_MODEL_RUNS")
-      ->capture_default_str();
-  app.add_option("--preemptions", settings.preemptions,
-                 "the systematic part takes all schedules with so many at most")
-      ->check(number_between(0, 10, "a whole number"))
-      ->capture_default_str();
-  app.add_option("--plant", settings.planted, "switch on the known bug of this number; 0 for none")
-      ->check(number_between(0, weft::detail::bug_count, "the number of a bug"));
-  app.add_flag("--list", settings.list, "print the models and what they are about");
-  return weft::tools::parse_arguments(app, argc, argv);
+  weft::tools::command_line arguments{
+      "weft-model", "Checks the concurrent core of weft by interleaving it in many ways."};
+  arguments.set_footer("Exit codes: 0 nothing was found, 1 a run failed, 2 a bad argument.");
+  arguments.add_text("--model", settings.model, "only this one; see --list");
+  arguments
+      .add_text("--seed", settings.seed,
+                "repeat the schedule of this name, of which a run that fails tells; the model "
+                "must be given")
+      .from_environment("WEFT_MODEL_SEED");
+  arguments
+      .add_number("--seconds", settings.seconds, {0.01, 1e6, "a number of seconds"},
+                  "how long to explore each model at most")
+      .from_environment("WEFT_MODEL_SECONDS")
+      .shows_default();
+  arguments
+      .add_number("--runs", settings.runs, {1, 1'000'000'000, "a whole number"},
+                  "how many runs of each model at most")
+      .from_environment("WEFT_MODEL_RUNS")
+      .shows_default();
+  arguments
+      .add_number("--preemptions", settings.preemptions, {0, 10, "a whole number"},
+                  "the systematic part takes all schedules with so many at most")
+      .shows_default();
+  arguments.add_number("--plant", settings.planted,
+                       {0, weft::detail::bug_count, "the number of a bug"},
+                       "switch on the known bug of this number; 0 for none");
+  arguments.add_flag("--list", settings.list, "print the models and what they are about");
+  return arguments.parse(argc, argv);
 }
 
 void explore(const model& which, const options& settings) {

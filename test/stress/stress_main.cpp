@@ -177,14 +177,15 @@ int run_stress(const stress_options& options) {
 int main(int argc, char** argv) {
   constexpr double longest_minutes = 10'000;
   stress_options options;
-  CLI::App app{"Random programs over all primitives, workers, sockets, cancellations, timeouts and "
-               "threads",
-               program};
-  app.add_option("--minutes", options.minutes, "how long; at least one round is run")
-      ->check(weft::tools::number_between(0.0, longest_minutes, "a number of minutes"))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "of the first round; each one after it has the next")
-      ->check(weft::tools::number_between<std::uint64_t>(0, UINT64_MAX, "a seed"));
-  if (const auto code = weft::tools::parse_arguments(app, argc, argv)) return *code;
+  weft::tools::command_line arguments{
+      program,
+      "Random programs over all primitives, workers, sockets, cancellations, timeouts and threads"};
+  arguments
+      .add_number("--minutes", options.minutes, {0, longest_minutes, "a number of minutes"},
+                  "how long; at least one round is run")
+      .shows_default();
+  arguments.add_number("--seed", options.seed, {0, UINT64_MAX, "a seed"},
+                       "of the first round; each one after it has the next");
+  if (const auto code = arguments.parse(argc, argv)) return *code;
   return run_stress(options);
 }

@@ -41,10 +41,14 @@ for arguments in '' help --help 'test --help'; do
   [[ $("$dev" $arguments) == 'usage: ./dev COMMAND'* ]] || { echo "dev $arguments: no usage" && bad=1; }
 done
 refuses 'accepted: run, test' frobnicate
-refuses "unknown option '--'; accepted: --yes" test --
+refuses "unknown option '--'; accepted: --all, --yes" lint --
+refuses "unknown option '--only'; accepted: --only=, --yes" test --only
+refuses "unknown option '--all=1'; accepted: --all" lint --all=1
+refuses "test: 'fibre' is no folder of tests; accepted: support fiber" test tsan --only=fibre
+refuses "test: '' is no folder of tests; accepted: support fiber" test --only=
 refuses "unknown option '--smoke yes'; accepted: --smoke" bench '--smoke yes'
 refuses "unknown option '--fast'; accepted: --smoke" bench --fast
-refuses "unknown option '-x'; accepted: --yes" test -x
+refuses "unknown option '-x'; accepted: --only=, --yes" test -x
 refuses "unknown preset 'debug release'; accepted: debug release" test 'debug release'
 refuses "unknown preset 'rel'; accepted: debug release" test rel
 refuses "one preset at a time, and 'tsan' is one; the second argument is a regex" test asan tsan

@@ -1,119 +1,120 @@
-// How every program of weft takes its arguments: CLI11, with errors for people.
+// How every program of weft takes its arguments, with errors for people.
 //
 // A bad argument prints one line on stderr that says what was wrong and what is accepted, and ends
 // the program with exit code 2; --help prints to stdout and ends it with 0.
 //
-// Every option that takes a number has the check `number_between`: CLI11 alone reads 010 as 8.
+// Numbers are taken in their plain decimal form alone: no sign, no blank, no leading zero, no 0x,
+// nan or inf.
+//
+// CLI11 does the work, in command_line.cpp: compiled once, for it is a hundred times as large as
+// most of the programs.
 #pragma once
 
-#include <array>
-#include <charconv>
-#include <cstdio>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <type_traits>
+#include <vector>
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace weft::tools {
 
 inline constexpr int exit_usage = 2;
 
-namespace detail {
+/// Arguments that cannot be accepted, thrown by what looks at them after they have been read: the
+/// text says in one line what was wrong and what is accepted.
+class bad_argument : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
-/// Returns the shortest decimal text of `value`, without an exponent.
+/// The numbers that an option takes: from `low` to `high`, neither of them negative. `what` names
+/// the number with its unit, such as `a whole number` or `a number of seconds`.
 template <typename Number>
-std::string decimal_text(Number value) {
-  std::array<char, 400> text;  // the largest double has 309 digits
-  std::to_chars_result end{};
-  if constexpr (std::is_floating_point_v<Number>) {
-    end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-  } else {
-    end = std::to_chars(text.data(), text.data() + text.size(), value);
-  }
-  return {text.data(), end.ptr};
-}
+struct number_range {
+  Number low;
+  Number high;
+  std::string what;
+};
 
-/// Tells whether `text` begins as a decimal number does that CLI11 reads as such: not with a sign,
-/// a blank, or a zero before another digit, which would make it octal or hexadecimal.
-inline bool begins_as_decimal(std::string_view text) {
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  if (text.empty() || !is_digit(text[0])) return false;
-  return text[0] != '0' || text.size() == 1 || text[1] == '.';
-}
+/// Tells what is wrong with a text and what is accepted in its place; empty when nothing is wrong.
+using text_check = std::function<std::string(const std::string&)>;
 
-/// Returns the flags that `app` accepts, separated by commas.
-inline std::string accepted_flags(const CLI::App& app) {
-  std::string list;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      list += (list.empty() ? "--" : ", --") + name;
-    }
-  }
-  return list;
-}
+/// Returns a check that accepts what is not empty. `what` names it, such as `the name of a file`.
+text_check not_empty(const std::string& what);
 
-inline int refuse_arguments(const CLI::App& app, std::string why) {
-  for (char& c : why) {
-    if (c == '\n') c = ' ';
-  }
-  const std::string& name = app.get_name();
-  std::fprintf(stderr, "%s: %s; see %s --help\n", name.c_str(), why.c_str(), name.c_str());
-  return exit_usage;
-}
+/// Returns a check that accepts what `parse` takes without throwing std::invalid_argument.
+text_check accepted_by(std::function<void(const std::string&)> parse);
 
-}  // namespace detail
+/// The command line of a program: what it accepts, each bound to a variable, and --help.
+class command_line {
+public:
+  /// An option of a command line, as long as that lives; for saying more about it.
+  class option {
+  public:
+    /// Shows the value that the variable has now in --help.
+    const option& shows_default() const;
+    /// Takes the value from this environment variable when the option is not given.
+    const option& from_environment(const std::string& variable) const;
+    /// Refuses the two together.
+    const option& excludes(const option& other) const;
+    /// Refuses a text that `check` finds wrong. `shown_as` stands for the text in --help.
+    const option& checked(text_check check, const std::string& shown_as) const;
+    /// Shows the value as this word in --help.
+    const option& shown_as(const std::string& word) const;
 
-/// Returns a check for an option that takes a number from `low` to `high`, neither of them
-/// negative. Only the plain decimal form is accepted: no sign, no blank, no leading zero, no 0x,
-/// nan or inf. `what` names the number with its unit, such as `a whole number` or `a number of
-/// seconds`.
-template <typename Number>
-CLI::Validator number_between(Number low, Number high, const std::string& what) {
-  const std::string first = detail::decimal_text(low);
-  const std::string last = detail::decimal_text(high);
-  const auto check = [=](const std::string& text) -> std::string {
-    Number value{};
-    const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, value);
-    if (detail::begins_as_decimal(text) && parsed.ec == std::errc{} && parsed.ptr == end &&
-        value >= low && value <= high) {
-      return {};
-    }
-    return "'" + text + "' is not accepted, expected " + what + " from " + first + " to " + last +
-           " in plain decimal (no leading zero, no sign)";
+  private:
+    friend command_line;
+
+    explicit option(CLI::Option* native) : native_(native) {}
+
+    CLI::Option* native_;
   };
-  return CLI::Validator(check, first + ".." + last);
-}
 
-/// Returns a check for an option whose text must not be empty. `what` names it, such as `a file`.
-inline CLI::Validator not_empty(const std::string& what) {
-  const auto check = [=](const std::string& text) -> std::string {
-    return text.empty() ? "'' is not accepted, expected " + what : std::string{};
-  };
-  return CLI::Validator(check, "");
-}
+  command_line(const std::string& program, const std::string& description);
+  ~command_line();
+  command_line(const command_line&) = delete;
+  command_line& operator=(const command_line&) = delete;
 
-/// Parses the arguments into what was bound to `app`. Returns nothing when the program may go on,
-/// otherwise the code to exit with.
-inline std::optional<int> parse_arguments(CLI::App& app, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-    return std::nullopt;
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return 0;
-  } catch (const CLI::CallForVersion& version) {
-    std::printf("%s\n", version.what());
-    return 0;
-  } catch (const CLI::ExtrasError& error) {
-    return detail::refuse_arguments(app, error.what() + std::string{"; accepted are "} +
-                                             detail::accepted_flags(app));
-  } catch (const CLI::ParseError& error) {
-    return detail::refuse_arguments(app, error.what());
-  }
-}
+  /// Sets what --help prints at its end, such as the exit codes.
+  void set_footer(const std::string& text);
+
+  /// Adds a flag that sets `value`. This name and those below begin with `--`, or have no hyphen
+  /// for an argument that is known by its place.
+  option add_flag(const std::string& name, bool& value, const std::string& help);
+
+  option add_text(const std::string& name, std::string& value, const std::string& help);
+  option add_text(const std::string& name, std::optional<std::string>& value,
+                  const std::string& help);
+
+  /// Adds texts that are separated by commas.
+  option add_list(const std::string& name, std::vector<std::string>& values,
+                  const std::string& help);
+
+  /// Adds a number: int, double, or an unsigned integer of 16, 32 or 64 bits.
+  template <typename Number>
+  option add_number(const std::string& name, Number& value,
+                    const std::type_identity_t<number_range<Number>>& range,
+                    const std::string& help);
+  template <typename Number>
+  option add_number(const std::string& name, std::optional<Number>& value,
+                    const std::type_identity_t<number_range<Number>>& range,
+                    const std::string& help);
+
+  /// Reads the arguments into the variables, then calls `finish`, which may throw bad_argument.
+  /// Returns nothing when the program may go on, otherwise the code to exit with: help was printed,
+  /// or what is wrong.
+  std::optional<int> parse(int argc, char** argv, const std::function<void()>& finish = {});
+
+private:
+  int refuse(std::string why) const;
+
+  std::unique_ptr<CLI::App> app_;
+};
 
 }  // namespace weft::tools
