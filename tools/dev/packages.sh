@@ -6,7 +6,7 @@
 declare -A package_probe=(
   [g++]=g++ [cmake]=cmake [ninja-build]=ninja [pkg-config]=pkg-config [socat]=socat [git]=git
   [clang-16]=clang++-16 [clang-format-16]=clang-format-16 [clang-tidy-16]=clang-tidy-16
-  [shellcheck]=shellcheck [mmdebstrap]=mmdebstrap
+  [shellcheck]=shellcheck [mmdebstrap]=mmdebstrap [ccache]=ccache
   [libcli11-dev]='<CLI/CLI.hpp>' [libfmt-dev]='<fmt/format.h>'
   [nlohmann-json3-dev]='<nlohmann/json.hpp>' [libgtest-dev]='<gtest/gtest.h>'
   [libgmock-dev]='<gmock/gmock.h>' [libbenchmark-dev]='<benchmark/benchmark.h>'
@@ -31,7 +31,7 @@ packages_of() {
     lint) echo "$lint" ;;
     format) echo "clang-format-16 git" ;;
     fresh) echo "mmdebstrap git" ;;
-    all) echo "$lint $clang mmdebstrap" ;;
+    all) echo "$lint $clang mmdebstrap ccache" ;;
   esac
 }
 
