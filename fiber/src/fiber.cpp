@@ -36,6 +36,7 @@ void note_outcome(control_block& block) noexcept {
 void drop_task(control_block& block) noexcept {
   report_unless_retrieved(block);
   task_base* const task = std::exchange(block.task, nullptr);
+  if (block.heap_task_alignment_log2 == 0) return task->~task_base();
   void* const place = dynamic_cast<void*>(task);
   task->~task_base();
   free_task_storage(block, place);
@@ -236,12 +237,17 @@ detail::joining::~joining() {
   if (block_ != nullptr) release_reference(*block_);
 }
 
+bool detail::joining::start() noexcept { return co_list_operation::start(); }
+
+bool detail::joining::go_on() noexcept { return co_list_operation::go_on(); }
+
 bool detail::joining::try_now(std::error_code& ec) noexcept {
   if (block_ == nullptr) {
     ec = std::make_error_code(std::errc::invalid_argument);
     return true;
   }
-  if (this_fiber::get_id() == block_->id) {
+  const scheduler* const worker = scheduler::running();
+  if (worker != nullptr && worker->is_current(*block_)) {
     ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
     return true;
   }

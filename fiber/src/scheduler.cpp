@@ -133,7 +133,7 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::uint8
   block->location = options.location;
   block->id = next_fiber_id();
   if (size_class != stackless) read_floating_point_control(block->context);
-  ec.clear();
+  if (ec) ec.clear();
   return block;
 }
 

@@ -48,6 +48,11 @@ public:
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_.load(std::memory_order_relaxed); }
 
+  // Whether the task is the one that runs. The worker only.
+  bool is_current(const control_block& block) const noexcept {
+    return current_.load(std::memory_order_relaxed) == &block;
+  }
+
   // Another thread may compare it; what it points to may be gone.
   const control_block* current_if_any() const noexcept {
     return current_.load(std::memory_order_relaxed);

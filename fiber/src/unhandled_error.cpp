@@ -61,9 +61,8 @@ unhandled_error_handler set_unhandled_error_handler(unhandled_error_handler repl
   return next != nullptr ? *next : unhandled_error_handler{};
 }
 
-void detail::report_unless_retrieved(const control_block& block) noexcept {
+void detail::report_failure(const control_block& block) noexcept {
   task_base& task = *block.task;
-  if (!task.failure || task.cancelled) return;
   if (task.retrieved.exchange(true, std::memory_order_relaxed)) return;
   const std::string name = block.display_name();
   const unhandled_error error{name, block.id, task.failure};

@@ -148,6 +148,10 @@ public:
   joining(control_block* joined, error_to error) noexcept;
   ~joining();
 
+  // In the library, where all that they call is in line.
+  bool start() noexcept;
+  bool go_on() noexcept;
+
   bool try_now(std::error_code& ec) noexcept;
   wait_list& list() noexcept;
   spin_lock& lock() noexcept;

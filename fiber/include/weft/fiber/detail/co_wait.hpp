@@ -212,7 +212,9 @@ private:
   }
 
   void end_wait() noexcept {
-    error_.code = error_of(wait_.end(step().list(), waiter_of_this_task().node, step().lock()));
+    const wake_reason reason =
+        wait_.end(step().list(), waiter_of_this_task().node, step().lock());
+    if (reason != wake_reason::ready) error_.code = error_of(reason);
   }
 
   co_error error_;
