@@ -1,7 +1,11 @@
 // The command line of all programs: which numbers are taken, and what is said of bad arguments.
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,7 +23,17 @@ struct CommandLine : testing::Test {
     command.add_number("--seed", seed, {0, UINT64_MAX, "a whole number"}, "any number");
     command.add_text("--file", file, "a file")
         .checked(weft::tools::not_empty("the name of a file"), "");
-    command.add_flag("--quiet", quiet, "say nothing");
+    command.add_flag("--quiet", quiet, "say nothing")
+        .excludes(command.add_flag("--loud", loud, "say everything"));
+    command.add_list("--names", names, "some names")
+        .checked(weft::tools::accepted_by([](const std::string& name) {
+                   if (name == "nobody") throw std::invalid_argument("'nobody' is no name");
+                 }),
+                 "NAME");
+    command.add_number("--depth", depth, {1, 9, "a whole number"}, "a depth")
+        .from_environment("WEFT_COMMAND_LINE_TEST_DEPTH")
+        .shows_default();
+    command.set_footer("The end.");
   }
 
   std::optional<int> parse(std::vector<std::string> arguments) {
@@ -27,7 +41,7 @@ struct CommandLine : testing::Test {
     std::vector<char*> argv;
     for (std::string& each : arguments) argv.push_back(each.data());
     testing::internal::CaptureStderr();
-    const auto code = command.parse(static_cast<int>(argv.size()), argv.data());
+    const auto code = command.parse(static_cast<int>(argv.size()), argv.data(), finish);
     said = testing::internal::GetCapturedStderr();
     return code;
   }
@@ -44,6 +58,10 @@ struct CommandLine : testing::Test {
   std::uint64_t seed = 0;
   std::optional<std::string> file;
   bool quiet = false;
+  bool loud = false;
+  std::vector<std::string> names;
+  std::uint32_t depth = 3;
+  std::function<void()> finish;
   std::string said;
 };
 
@@ -79,8 +97,42 @@ TEST_F(CommandLine, refuses_every_number_that_is_not_plainly_decimal) {
 
 TEST_F(CommandLine, lists_the_flags_when_one_is_unknown) {
   expect_refused({"--colour"}, "--colour; accepted are --help, --port, --seconds, --seed, --file, "
-                               "--quiet; see program --help");
+                               "--loud, --quiet, --names, --depth; see program --help");
   expect_refused({"extra"}, "accepted are --help, --port");
+}
+
+TEST_F(CommandLine, refuses_two_that_exclude_each_other) {
+  expect_refused({"--quiet", "--loud"}, "excludes");
+}
+
+TEST_F(CommandLine, takes_a_list_whose_parts_are_checked_one_by_one) {
+  EXPECT_EQ(parse({"--names", "one,two"}), std::nullopt);
+  EXPECT_EQ(names, (std::vector<std::string>{"one", "two"}));
+  expect_refused({"--names", "one,nobody"}, "'nobody' is no name");
+}
+
+TEST_F(CommandLine, takes_from_the_environment_what_is_not_given) {
+  ::setenv("WEFT_COMMAND_LINE_TEST_DEPTH", "5", 1);
+  EXPECT_EQ(parse({}), std::nullopt);
+  EXPECT_EQ(depth, 5u);
+  EXPECT_EQ(parse({"--depth", "7"}), std::nullopt);
+  EXPECT_EQ(depth, 7u);
+  ::unsetenv("WEFT_COMMAND_LINE_TEST_DEPTH");
+}
+
+TEST_F(CommandLine, tells_as_any_other_what_is_found_wrong_at_the_end) {
+  finish = [] { throw weft::tools::bad_argument("these two\ndo not go together"); };
+  expect_refused({"--quiet"}, "program: these two do not go together; see program --help");
+}
+
+TEST_F(CommandLine, prints_help_with_defaults_and_the_footer) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(parse({"--help"}), 0);
+  const std::string help = testing::internal::GetCapturedStdout();
+  for (const char* part :
+       {"Does nothing.", "--depth UINT:1..9=3", "--names TEXT:NAME", "The end."}) {
+    EXPECT_NE(help.find(part), std::string::npos) << help << "lacks: " << part;
+  }
 }
 
 TEST_F(CommandLine, refuses_an_empty_name) {

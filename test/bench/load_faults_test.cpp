@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -223,6 +224,10 @@ struct usage_error {
   std::vector<std::string> arguments;
   std::string part;  // of the line that explains
 };
+
+void PrintTo(const usage_error& each, std::ostream* out) {
+  for (const std::string& argument : each.arguments) *out << argument << ' ';
+}
 
 class LoadUsage : public testing::TestWithParam<usage_error> {};
 
