@@ -81,6 +81,10 @@ public:
     await([&] { return co_acquire(ec); });
   }
 
+  bool try_acquire_for(any_duration duration) {
+    return await([&] { return co_try_acquire_for(duration); });
+  }
+
   bool try_acquire_for(any_duration duration, std::error_code& ec) {
     return await([&] { return co_try_acquire_for(duration, ec); });
   }
@@ -99,8 +103,16 @@ public:
     await([&] { return this->co_send(std::move(value), ec); });
   }
 
+  bool send_for(T value, any_duration duration) {
+    return await([&] { return this->co_send_for(std::move(value), duration); });
+  }
+
   std::optional<T> receive() {
     return await([this] { return this->co_receive(); });
+  }
+
+  std::optional<T> receive_for(any_duration duration) {
+    return await([&] { return this->co_receive_for(duration); });
   }
 
   std::optional<T> receive(std::error_code& ec) {

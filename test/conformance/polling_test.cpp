@@ -26,38 +26,40 @@ class Polling : public conformance<Mode> {};
 TYPED_TEST_SUITE(Polling, modes, mode_names);
 
 // Something of each kind to ask for, that does not come.
+template <class Mode>
 struct things {
-  weft::channel<int> channel;
-  weft::event event;
-  weft::semaphore semaphore{0};
-  weft::mutex held;
-  weft::mutex free;
-  weft::condition_variable condition;
+  typename Mode::template channel<int> channel;
+  typename Mode::event event;
+  typename Mode::semaphore semaphore{0};
+  typename Mode::mutex held;
+  typename Mode::mutex free;
+  typename Mode::condition_variable condition;
 };
 
-using named_poll = std::pair<std::string, std::function<bool(things&)>>;
+template <class Things>
+using named_poll = std::pair<std::string, std::function<bool(Things&)>>;
 
-const std::vector<named_poll>& polls() {
-  static const std::vector<named_poll> all{
-      {"send", [](things& of) { return of.channel.send_for(1, 0s); }},
-      {"receive", [](things& of) { return of.channel.receive_for(0s).has_value(); }},
-      {"event", [](things& of) { return of.event.wait_for(0s); }},
-      {"acquire", [](things& of) { return of.semaphore.try_acquire_for(0s); }},
-      {"lock", [](things& of) { return of.held.try_lock_for(0s); }},
+template <class Things>
+std::vector<named_poll<Things>> polls() {
+  return {
+      {"send", [](Things& of) { return of.channel.send_for(1, 0s); }},
+      {"receive", [](Things& of) { return of.channel.receive_for(0s).has_value(); }},
+      {"event", [](Things& of) { return of.event.wait_for(0s); }},
+      {"acquire", [](Things& of) { return of.semaphore.try_acquire_for(0s); }},
+      {"lock", [](Things& of) { return of.held.try_lock_for(0s); }},
       {"condition",
-       [](things& of) {
+       [](Things& of) {
          std::unique_lock lock{of.free};
          return of.condition.wait_for(lock, 0s, [] { return false; });
        }},
   };
-  return all;
 }
 
 TYPED_TEST(Polling, that_is_cancelled_ends_with_cancelled) {
   this->run([] {
-    things of;
+    things<TypeParam> of;
     const std::lock_guard hold{of.held};
-    for (const auto& [name, poll] : polls()) {
+    for (const auto& [name, poll] : polls<things<TypeParam>>()) {
       std::atomic<bool> begun = false;
       std::error_code seen;
       typename TestFixture::task polling{[&, &poll = poll] {
