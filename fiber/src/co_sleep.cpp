@@ -1,3 +1,8 @@
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdio>
+
 #include <weft/fiber/clock.hpp>
 #include <weft/fiber/co/block_on.hpp>
 #include <weft/fiber/co/sleep.hpp>
@@ -42,8 +47,12 @@ void awaited_twice() noexcept {
 }
 
 void report_never_awaited(const std::source_location& where) noexcept {
-  diagnose(std::string{"a co::task was dropped before it was awaited, and has never run: "} +
-           where.function_name() + ", " + where.file_name() + ':' + std::to_string(where.line()));
+  std::array<char, 512> line;  // there may be no memory, which is why it was dropped
+  const int size =
+      std::snprintf(line.data(), line.size(),
+                    "a co::task was dropped before it was awaited, and has never run: %s, %s:%u",
+                    where.function_name(), where.file_name(), static_cast<unsigned>(where.line()));
+  diagnose({line.data(), std::min(static_cast<std::size_t>(std::max(size, 0)), line.size() - 1)});
 }
 
 }  // namespace weft::co::detail

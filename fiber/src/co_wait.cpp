@@ -16,12 +16,13 @@ wake_reason end_suspension(deadline_clock::time_point deadline) noexcept {
 
 void suspend_ready(continuation& then) noexcept { scheduler::running()->suspend_ready(then); }
 
-bool in_coroutine() noexcept {
+bool in_frame_of_coroutine(const void* object) noexcept {
   scheduler* const worker = scheduler::running();
-  return worker != nullptr && worker->current().is_coroutine();
+  return worker != nullptr && worker->current().is_coroutine() &&
+         !worker->is_on_running_stack(object);
 }
 
-bool refuse_coroutine(std::error_code& ec) {
+bool refuse_coroutine(std::error_code& ec) noexcept {
   scheduler& worker = *scheduler::running();
   if (*worker.judgement == verdict::none) return false;
   worker.count_refusal();

@@ -75,7 +75,10 @@ void dump(line_writer& out, const control_block& block, const scheduler& owner) 
     out.write("  fiber %llu %s, spawned at %s:%u\n", id, state_of(block, owner),
               block.location.file_name(), static_cast<unsigned>(block.location.line()));
   }
-  if (block.has_status(fiber_status::resting)) dump_awaits(out, block);
+  if (!block.has_status(fiber_status::resting)) return;
+  // On another thread the task may go on meanwhile, and its frames with it.
+  if (scheduler::running() == &owner) return dump_awaits(out, block);
+  out.write("    awaits in the hands of another thread\n");
 }
 
 }  // namespace

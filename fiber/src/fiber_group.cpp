@@ -24,19 +24,24 @@ bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation m
   return true;
 }
 
-co::task<bool> fiber_group::co_wait_empty(deadline_clock::time_point deadline, cancellation mode) {
-  while (size_ != 0) {
-    std::error_code ec;
-    if (mode == cancellation::honoured && refuse_coroutine(ec)) {
-      co_await co_budget{};
-      co_return size_ == 0;
+bool co_wait_empty::start() noexcept {
+  wait_queue& waiting = group_.waiting_;
+  while (group_.size_ != 0) {
+    waiting.lock.lock();
+    if (wait_.begin(*this, waiting.list, waiter_of_this_task().node, waiting.lock, deadline_,
+                    cancellation::ignored)) {
+      return false;
     }
-    waiting_.lock.lock();
-    const wake_reason reason =
-        co_await co_wait<spin_lock>{waiting_.list, waiting_.lock, deadline, mode};
-    if (reason != wake_reason::ready) co_return size_ == 0;
+    if (end_wait() != wake_reason::ready) break;
   }
-  co_return true;
+  return true;
+}
+
+bool co_wait_empty::go_on() noexcept { return end_wait() != wake_reason::ready || start(); }
+
+wake_reason co_wait_empty::end_wait() noexcept {
+  wait_queue& waiting = group_.waiting_;
+  return wait_.end(waiting.list, waiter_of_this_task().node, waiting.lock);
 }
 
 void fiber_group::add(control_block& block) noexcept {

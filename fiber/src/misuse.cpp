@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <new>
 #include <string>
 
 #include <weft/fiber/detail/worker.hpp>
@@ -8,8 +9,12 @@
 namespace weft::detail {
 
 void misuse(std::string_view what) noexcept {
-  const std::string name = this_fiber::name();
-  diagnose(std::string(what) + (name.empty() ? "" : " (in fiber \"" + name + "\")"));
+  try {
+    const std::string name = this_fiber::name();
+    diagnose(std::string(what) + (name.empty() ? "" : " (in fiber \"" + name + "\")"));
+  } catch (const std::bad_alloc&) {
+    diagnose(what);
+  }
   std::abort();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <sched.h>
 #include <utility>
 
@@ -351,6 +352,7 @@ bool scheduler::others_are_ready() {
   if (--picks_until_poll_ != 0) return false;
   picks_until_poll_ = picks_a_round_;
   poll(deadline_clock::time_point::min());
+  retry_stalled();
   return !ready_.empty();
 }
 
@@ -394,6 +396,7 @@ control_block& scheduler::pick_next() {
   } else if (--picks_until_poll_ == 0) {
     picks_until_poll_ = picks_a_round_;
     poll(deadline_clock::time_point::min());
+    retry_stalled();
     if (order_ != nullptr) reorder_ready();
   }
   return ready_.pop();
@@ -412,12 +415,15 @@ bool scheduler::refuse() {
   return true;
 }
 
-void scheduler::count_refusal() {
+void scheduler::count_refusal() noexcept {
   control_block& self = current();
   // Once for a fiber: it stays above.
-  if (self.refusals < 1'000 && ++self.refusals == 1'000) {
+  if (self.refusals == 1'000 || ++self.refusals != 1'000) return;
+  try {
     diagnose("fiber \"" + self.display_name() +
              "\" is cancelled, but goes on after 1,000 calls that told it so");
+  } catch (const std::bad_alloc&) {
+    --self.refusals;  // at the next one
   }
 }
 

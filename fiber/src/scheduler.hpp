@@ -48,6 +48,13 @@ public:
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_.load(std::memory_order_relaxed); }
 
+  // Whether the object lies on the stack of the coroutine that runs. The worker only.
+  bool is_on_running_stack(const void* object) const noexcept {
+    const auto offset =
+        reinterpret_cast<std::uintptr_t>(object) - reinterpret_cast<std::uintptr_t>(runs_on_->base);
+    return offset < runs_on_->size;
+  }
+
   // Whether the task is the one that runs. The worker only.
   bool is_current(const control_block& block) const noexcept {
     return current_.load(std::memory_order_relaxed) == &block;
@@ -111,7 +118,7 @@ public:
   using worker_view::judgement;
 
   // One more call that was refused because its task is cancelled.
-  void count_refusal();
+  void count_refusal() noexcept;
 
   bool refuse_if_cancelled() { return *judgement != verdict::none && refuse(); }
 

@@ -14,7 +14,7 @@ task_group::~task_group() {
   if (core_.contains_caller()) {
     detail::misuse("a fiber destroyed the task_group it belongs to, which would wait for itself");
   }
-  if (core_.size() != 0 && detail::in_coroutine()) {
+  if (core_.size() != 0 && detail::in_frame_of_coroutine(this)) {
     detail::misuse("a task_group was destroyed in a coroutine before its tasks had ended; "
                    "co_await group.co_join() first, or use co::with_task_group()");
   }
@@ -42,7 +42,7 @@ void task_group::join() {
   const detail::task_group_core::visit here{core_};
   std::error_code ec;
   join_inside(ec);
-  throw_outcome(ec);
+  core_.throw_outcome(ec);
 }
 
 bool task_group::refuses_to_join(std::error_code& ec) const noexcept {
@@ -50,35 +50,6 @@ bool task_group::refuses_to_join(std::error_code& ec) const noexcept {
   if (!core_.contains_caller()) return false;
   ec = std::make_error_code(std::errc::resource_deadlock_would_occur);
   return true;
-}
-
-void task_group::throw_outcome(const std::error_code& ec) const {
-  if (ec == std::errc::resource_deadlock_would_occur) {
-    throw std::system_error(ec, "task_group::join by a fiber of the group");
-  }
-  if (ec) throw std::system_error(ec, "task_group::join");
-  if (const std::exception_ptr first = core_.first_error()) std::rethrow_exception(first);
-}
-
-// ---- for coroutines ----------------------------------------------------------------------------
-
-co::task<> task_group::co_join(std::error_code& ec) {
-  const detail::task_group_core::visit here{core_};
-  co_await co_join_inside(ec);
-}
-
-co::task<> task_group::co_join_inside(std::error_code& ec) {
-  if (refuses_to_join(ec)) co_return;
-  const bool refused = detail::refuse_coroutine(ec);
-  if (refused || core_.size() == 0) co_await detail::co_budget{};
-  if (refused || core_.size() != 0) co_await core_.co_wait_for_all(ec);
-}
-
-co::task<> task_group::co_join() {
-  const detail::task_group_core::visit here{core_};
-  std::error_code ec;
-  co_await co_join_inside(ec);
-  throw_outcome(ec);
 }
 
 }  // namespace weft

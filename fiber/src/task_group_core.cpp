@@ -1,7 +1,7 @@
 #include <mutex>
+#include <system_error>
 #include <utility>
 
-#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/task_group_core.hpp>
 #include <weft/fiber/detail/wait.hpp>
 
@@ -141,25 +141,6 @@ void task_group_core::wait_for(who awaited, std::error_code& ec) {
   lock_.unlock();
 }
 
-co::task<> task_group_core::co_wait_for_all(std::error_code& ec) {
-  auto mode = cancellation::honoured;
-  if (ec) {
-    mode = cancellation::ignored;
-    request_cancel();
-  }
-  lock_.lock();
-  while (has(who::fibers)) {
-    const wake_reason reason = co_await co_wait<spin_lock>{waiting_, lock_, no_deadline, mode};
-    if (reason != wake_reason::ready) {
-      mode = cancellation::ignored;
-      ec = error_of(reason);
-      request_cancel();
-    }
-    lock_.lock();
-  }
-  lock_.unlock();
-}
-
 bool task_group_core::contains_caller() const noexcept {
   const scheduler* const worker = scheduler::running();
   const control_block* const caller = worker != nullptr ? worker->current_if_any() : nullptr;
@@ -185,6 +166,67 @@ std::vector<std::exception_ptr> task_group_core::errors() const {
     each = each != last ? each->group_next : nullptr;
   }
   return result;
+}
+
+void task_group_core::throw_outcome(const std::error_code& ec) const {
+  if (ec == std::errc::resource_deadlock_would_occur) {
+    throw std::system_error(ec, "task_group::join by a fiber of the group");
+  }
+  if (ec) throw std::system_error(ec, "task_group::join");
+  if (const std::exception_ptr first = first_error()) std::rethrow_exception(first);
+}
+
+// ---- the same for coroutines -------------------------------------------------------------------
+
+// The caller visits the group until it has the outcome.
+bool co_join_group::start() noexcept {
+  group_.enter();
+  if (group_.contains_caller()) {
+    error_ = std::make_error_code(std::errc::resource_deadlock_would_occur);
+    return true;
+  }
+  const bool refused = refuse_coroutine(error_);
+  if (refused || failure_ != nullptr) group_.request_cancel();
+  if ((refused || group_.size() == 0) && must_give_way()) {
+    suspend_ready(*this);
+    return false;
+  }
+  return wait();
+}
+
+bool co_join_group::go_on() noexcept {
+  if (waiting_) end_wait();
+  return wait();
+}
+
+bool co_join_group::wait() noexcept {
+  group_.lock_.lock();
+  while (group_.size_ != 0) {
+    waiting_ = true;
+    const auto mode = error_ ? cancellation::ignored : cancellation::honoured;
+    if (wait_.begin(*this, group_.waiting_, waiter_of_this_task().node, group_.lock_, no_deadline,
+                    mode)) {
+      return false;
+    }
+    end_wait();
+    group_.lock_.lock();
+  }
+  group_.lock_.unlock();
+  return true;
+}
+
+void co_join_group::end_wait() noexcept {
+  const wake_reason reason = wait_.end(group_.waiting_, waiter_of_this_task().node, group_.lock_);
+  if (reason == wake_reason::ready) return;
+  error_ = error_of(reason);
+  group_.request_cancel();
+}
+
+void co_join_group::await_resume() const {
+  const task_group_core::visit here{group_, std::adopt_lock};
+  if (failure_ != nullptr) std::rethrow_exception(std::move(*failure_));
+  if (to_ == nullptr) return group_.throw_outcome(error_);
+  *to_ = error_;
 }
 
 }  // namespace weft::detail

@@ -2,6 +2,7 @@
 #include <cxxabi.h>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <typeinfo>
 #include <utility>
@@ -61,11 +62,9 @@ unhandled_error_handler set_unhandled_error_handler(unhandled_error_handler repl
   return next != nullptr ? *next : unhandled_error_handler{};
 }
 
-void detail::report_failure(const control_block& block) noexcept {
-  task_base& task = *block.task;
-  if (task.retrieved.exchange(true, std::memory_order_relaxed)) return;
-  const std::string name = block.display_name();
-  const unhandled_error error{name, block.id, task.failure};
+namespace {
+
+void report(const unhandled_error& error) {
   const auto chosen = handler();
   if (chosen == nullptr) return diagnose(describe(error));
   try {
@@ -73,6 +72,20 @@ void detail::report_failure(const control_block& block) noexcept {
   } catch (...) {
     diagnose("the unhandled-error handler threw " + describe(std::current_exception()) +
              "; it was told that " + describe(error));
+  }
+}
+
+}  // namespace
+
+void detail::report_failure(const control_block& block) noexcept {
+  task_base& task = *block.task;
+  if (task.retrieved.exchange(true, std::memory_order_relaxed)) return;
+  try {
+    const std::string name = block.display_name();
+    report({name, block.id, task.failure});
+  } catch (const std::bad_alloc&) {
+    diagnose("a fiber ended by an exception that was never retrieved; there is no memory to say "
+             "which");
   }
 }
 

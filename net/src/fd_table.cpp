@@ -87,6 +87,7 @@ bool end_turn_locked(fd_record& record, direction which, std::uint32_t generatio
       record.away |= only(which);
     } else {
       record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
+      record.away = static_cast<std::uint8_t>(record.away & ~only(which));
     }
   } else if ((record.state == record_state::closing || record.state == record_state::released) &&
              record.is_generation(generation + 1)) {

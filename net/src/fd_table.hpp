@@ -104,6 +104,8 @@ inline bool end_turn(fd_record& record, direction which, std::uint32_t generatio
     return end_turn_locked(record, which, generation);
   }
   record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
+  // Left over when an exception came between step_aside() and come_back().
+  record.away = static_cast<std::uint8_t>(record.away & ~only(which));
   record.lock.unlock();
   return false;
 }

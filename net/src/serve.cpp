@@ -1,3 +1,4 @@
+#include <new>
 #include <string>
 #include <utility>
 
@@ -28,9 +29,14 @@ void report(const std::string& which, const char* what) {
 // Of what a handler has thrown, which ends its connection and nothing else. `name()` says which
 // that was.
 template <class Name>
-void report_unless_everyday(const std::exception& error, Name&& name) {
+void report_unless_everyday(const std::exception& error, Name&& name) noexcept {
   const auto* const system = dynamic_cast<const std::system_error*>(&error);
-  if (system == nullptr || !is_everyday(system->code())) report(name(), error.what());
+  if (system != nullptr && is_everyday(system->code())) return;
+  try {
+    report(name(), error.what());
+  } catch (const std::bad_alloc&) {
+    diagnose("a connection ended by an exception; there is no memory to say which");
+  }
 }
 
 // Calls the handler.
@@ -59,32 +65,35 @@ std::string name_of(const socket& connection) {
   return ec ? "a connection" : "the connection from " + peer.to_string();
 }
 
-// What a server does when no fiber is to be had for a connection, which is closed.
+// What a server does when no fiber is to be had for a connection, which is closed, or no memory for
+// what it needs itself: it waits a little for fibers to end and to give back what they have.
 class spawn_trouble {
 public:
-  // Says so, unless that was said a moment ago, and waits a little for fibers to end and to give
-  // their stacks back.
   void pause(std::error_code reason, std::error_code& ec) {
     report(reason);
     this_fiber::sleep_for(length, ec);
   }
 
-  // The same for a coroutine.
-  co::task<> co_pause(std::error_code reason, std::error_code& ec) {
+  // The same for a coroutine. Takes no memory.
+  co::detail::sleep co_pause(std::error_code reason, std::error_code& ec) {
     report(reason);
-    co_await co::sleep_for(length, ec);
+    return co::sleep_for(length, ec);
   }
 
 private:
   static constexpr std::chrono::milliseconds length{100};
 
-  void report(std::error_code reason) {
+  // Says so, unless that was said a moment ago, or there is no memory for the words.
+  void report(std::error_code reason) noexcept {
     const auto now = weft::clock::now();
-    if (now >= silent_until_) {
+    if (now < silent_until_) return;
+    try {
       std::string line = "serve: no fiber for a connection: " + reason.message();
       if (reason == std::errc::not_enough_memory) line += weft::detail::how_to_get_stacks;
       diagnose(line);
       silent_until_ = now + std::chrono::seconds{10};
+    } catch (const std::bad_alloc&) {
+      return;
     }
   }
 
@@ -115,10 +124,16 @@ void serve_with(listener& listener, const serve_options& options, Accept&& accep
   std::error_code ec;
   std::error_code spawn_error;
   while (!ec) {
-    auto accepted = accept(ec);
-    if (ec) break;
-    connections.spawn(
-        spawning, [accepted = std::move(accepted), &run]() mutable { run(accepted); }, spawn_error);
+    try {
+      auto accepted = accept(ec);
+      if (ec) break;
+      connections.spawn(
+          spawning, [accepted = std::move(accepted), &run]() mutable { run(accepted); },
+          spawn_error);
+    } catch (const std::bad_alloc&) {
+      ec.clear();
+      spawn_error = std::make_error_code(std::errc::not_enough_memory);
+    }
     if (will_not_pass(spawn_error)) break;
     if (spawn_error) trouble.pause(spawn_error, ec);
   }
@@ -143,20 +158,24 @@ co::task<> co_serve_with(listener& listener, serve_options options, Accept accep
   std::error_code ec;
   std::error_code spawn_error;
   while (!ec) {
-    auto accepted = co_await accept(ec);
-    if (ec) break;
-    connections.spawn(
-        {}, [accepted = std::move(accepted), &run]() mutable { return run(accepted); },
-        spawn_error);
+    try {
+      auto accepted = co_await accept(ec);
+      if (ec) break;
+      connections.spawn(
+          {}, [accepted = std::move(accepted), &run]() mutable { return run(accepted); },
+          spawn_error);
+    } catch (const std::bad_alloc&) {
+      ec.clear();
+      spawn_error = std::make_error_code(std::errc::not_enough_memory);
+    }
     if (spawn_error) co_await trouble.co_pause(spawn_error, ec);
   }
 
   listener.close();
-  if (!co_await connections.co_wait_empty(weft::detail::deadline_after(options.drain),
-                                          weft::detail::cancellation::ignored)) {
+  using weft::detail::co_wait_empty;
+  if (!co_await co_wait_empty{connections, weft::detail::deadline_after(options.drain)}) {
     connections.cancel_all();
-    co_await connections.co_wait_empty(weft::detail::no_deadline,
-                                       weft::detail::cancellation::ignored);
+    co_await co_wait_empty{connections, weft::detail::no_deadline};
   }
   throw_unless_asked_to_end(ec);
 }

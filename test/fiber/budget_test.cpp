@@ -118,6 +118,18 @@ TEST_F(PrimitivesBudget, of_a_fiber_that_tries_to_send_and_to_receive_ends) {
   });
 }
 
+TEST_F(PrimitivesBudget, of_a_fiber_that_goes_on_with_a_closed_channel_ends) {
+  run([] {
+    weft::channel<int> closed;
+    closed.close();
+    std::error_code ec;
+
+    EXPECT_EQ(calls_before_others([&] { EXPECT_FALSE(closed.receive()); }), calls_at_most);
+    EXPECT_EQ(calls_before_others([&] { closed.send(1, ec); }), calls_at_most);
+    EXPECT_EQ(ec, weft::errc::closed);
+  });
+}
+
 TEST_F(PrimitivesBudget, of_a_fiber_that_waits_for_what_has_happened_ends) {
   run([] {
     weft::event happened;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <sys/resource.h>
 #include <system_error>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include <weft/co.hpp>
+#include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/event.hpp>
 #include <weft/fiber/mutex.hpp>
 #include <weft/fiber/semaphore.hpp>
@@ -394,6 +396,37 @@ TEST_F(CoBlockingDeath, those_that_have_no_stack_run_once_there_is_memory_again)
       ExitedWithCode(0), "");
 }
 
+TEST_F(CoBlockingDeath, those_that_have_no_stack_get_one_though_a_fiber_spins) {
+  if (under_asan || under_tsan) GTEST_SKIP() << "the sanitizers need the address space";
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        run_with_few_stacks([](auto relieve) {
+          weft::event go;
+          bool woken = false;
+          std::vector<weft::fiber<>> all;
+          for (int i = 0; i < 20; ++i) {
+            all.push_back(spawn([&, i]() -> task<> {
+              if (i == 19) {
+                woken = true;
+              } else {
+                go.wait();
+              }
+              co_return;
+            }));
+          }
+          weft::testing::all_blocked();
+          WEFT_REQUIRE(!woken);
+
+          relieve();
+          while (!woken) yield();
+          go.set();
+          for (auto& each : all) each.join();
+        });
+      },
+      ExitedWithCode(0), "");
+}
+
 TEST_F(CoBlockingDeath, a_spawn_without_a_stack_for_a_runner_is_an_error_of_the_spawner) {
   if (under_asan || under_tsan) GTEST_SKIP() << "the sanitizers need the address space";
   EXPECT_EXIT(
@@ -414,6 +447,11 @@ TEST_F(CoBlockingDeath, a_spawn_without_a_stack_for_a_runner_is_an_error_of_the_
           }
           WEFT_REQUIRE(ec == std::errc::not_enough_memory);
           WEFT_REQUIRE(all.size() > 1 && all.size() < 10);
+          bool said_more = false;
+          weft::set_diagnostics_sink([&](std::string_view) { said_more = true; });
+          WEFT_REQUIRE(!spawn({}, block(), ec) && ec == std::errc::not_enough_memory);
+          weft::set_diagnostics_sink({});
+          WEFT_REQUIRE(!said_more);
 
           relieve();
           spawn(block).detach();

@@ -2,12 +2,14 @@
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include <weft/co.hpp>
+#include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/task_group.hpp>
 
 #include "players.hpp"
@@ -23,9 +25,50 @@ using weft::this_fiber::yield;
 
 class CoGroup : public weft::test::runtime_test {};
 
+static_assert(weft::group_function<task<>> && !weft::group_function<task<>&>,
+              "a task with a name has to be moved into the group");
+
 task<int> after_a_turn(int value) {
   co_await weft::co::yield();
   co_return value;
+}
+
+TEST_F(CoGroup, a_task_for_a_worker_that_is_not_there_is_refused_and_that_is_all_that_is_said) {
+  bool said_more = false;
+  weft::set_diagnostics_sink([&](std::string_view) { said_more = true; });
+  run([] {
+    task_group group;
+    std::error_code ec;
+    EXPECT_FALSE(group.spawn_on(9, {}, after_a_turn(1), ec));
+    EXPECT_EQ(ec, std::errc::invalid_argument);
+    group.join();
+  });
+  weft::set_diagnostics_sink({});
+  EXPECT_FALSE(said_more);
+}
+
+// A function that knows nothing of coroutines, and leaves its group to the destructor.
+void leave_a_group_to_its_destructor(int& ended, bool by_exception) {
+  task_group group;
+  group.spawn([&ended] {
+    yield();
+    ++ended;
+  });
+  if (by_exception) throw std::out_of_range("left");
+}
+
+TEST_F(CoGroup, of_a_function_that_a_coroutine_calls_is_waited_for_there) {
+  run([] {
+    int ended = 0;
+    auto calling = spawn([&]() -> task<> {
+      leave_a_group_to_its_destructor(ended, false);
+      EXPECT_EQ(ended, 1);
+      EXPECT_THROW(leave_a_group_to_its_destructor(ended, true), std::out_of_range);
+      co_await weft::co::yield();
+    });
+    calling.join();
+    calling.result();
+  });
 }
 
 TEST_F(CoGroup, waits_for_tasks_functions_and_fibers_alike) {

@@ -296,6 +296,8 @@ TEST_F(CoRuntime, a_coroutine_whose_operations_need_not_wait_lets_others_run) {
     weft::mutex free;
     weft::channel<int> values{weft::channel<int>::unbounded};
     weft::channel<int> full{0};
+    weft::channel<int> closed;
+    closed.close();
     auto ended = weft::spawn([] {});
     ended.join();
     weft::task_group empty;
@@ -312,6 +314,12 @@ TEST_F(CoRuntime, a_coroutine_whose_operations_need_not_wait_lets_others_run) {
     expect_to_give_way("receive", [&]() -> task<> { co_await values.co_receive(); });
     expect_to_give_way("send in time", [&]() -> task<> { co_await full.co_send_for(1, 0s); });
     expect_to_give_way("receive in time", [&]() -> task<> { co_await full.co_receive_for(0s); });
+    expect_to_give_way("receive of a closed one",
+                       [&]() -> task<> { co_await closed.co_receive(); });
+    expect_to_give_way("send to a closed one", [&]() -> task<> {
+      std::error_code ec;
+      co_await closed.co_send(1, ec);
+    });
     expect_to_give_way("join", [&]() -> task<> { co_await ended.co_join(); });
     expect_to_give_way("group", [&]() -> task<> { co_await empty.co_join(); });
     expect_to_give_way("sleep", []() -> task<> { co_await weft::co::sleep_for(0s); });

@@ -431,4 +431,20 @@ TEST_F(CoSpawn, fails_in_no_one_but_itself_when_many_fail_at_once) {
   });
 }
 
+TEST_F(CoSpawn, on_a_worker_takes_options_and_says_that_there_is_none) {
+  weft::runtime workers{{.workers = 2}};
+  workers.run([] {
+    const auto nothing = []() -> task<> { co_return; };
+    auto there = weft::co::spawn_on(1, {.name = "there"}, nothing);
+    auto anywhere = weft::co::spawn_anywhere({.name = "anywhere"}, nothing);
+    EXPECT_EQ(there.name(), "there");
+    EXPECT_EQ(anywhere.name(), "anywhere");
+    std::error_code ec;
+    EXPECT_FALSE(weft::co::spawn_on(2, {}, nothing, ec));
+    EXPECT_EQ(ec, std::errc::invalid_argument);
+    there.join();
+    anywhere.join();
+  });
+}
+
 }  // namespace

@@ -256,7 +256,7 @@ TEST_F(CoTaskDeath, spawned_after_it_was_blocked_on_ends_the_process) {
 // ---- no stack grows ----------------------------------------------------------------------------
 
 TEST_F(CoTask, awaits_millions_of_tasks_that_never_suspend) {
-  constexpr int times = under_asan || under_tsan ? 300'000 : 3'000'000;
+  constexpr int times = 3'000'000;
   run([] {
     auto loop = []() -> task<long> {
       long sum = 0;

@@ -213,4 +213,116 @@ TEST_F(CoWhen, any_in_a_timeout_ends_with_it) {
   }());
 }
 
+// Its moves throw once so many have been made.
+class fragile {
+public:
+  explicit fragile(int& moves_left) : moves_left_(&moves_left) {}
+
+  fragile(fragile&& other) : moves_left_(other.moves_left_) {
+    if ((*moves_left_)-- == 0) throw std::domain_error("moved");
+  }
+
+private:
+  int* moves_left_;
+};
+
+task<fragile> make_fragile(int& moves_left) { co_return fragile{moves_left}; }
+
+template <class Race>
+void fail_in_each_move(const Race& race) {
+  int failures = 0;
+  for (bool failed = true; failed; failures += failed ? 1 : 0) {
+    int moves_left = failures;
+    failed = false;
+    try {
+      race(moves_left);
+    } catch (const std::domain_error&) {
+      failed = true;
+    }
+  }
+  EXPECT_GT(failures, 3);
+}
+
+TEST_F(CoWhen, any_throws_what_the_move_of_a_result_has_thrown) {
+  fail_in_each_move([this](int& moves_left) {
+    bool cancelled = false;
+    await([](int& moves, bool& other) -> task<> {
+      auto first = co_await when_any(note_cancellation(other), make_fragile(moves));
+      EXPECT_EQ(first.index, 1u);
+    }(moves_left, cancelled));
+    EXPECT_TRUE(cancelled);
+  });
+}
+
+TEST_F(CoWhen, any_of_many_throws_what_the_move_of_a_result_has_thrown) {
+  fail_in_each_move([this](int& moves_left) {
+    await([](int& moves) -> task<> {
+      std::vector<task<fragile>> tasks;
+      tasks.push_back(make_fragile(moves));
+      co_await when_any(std::move(tasks));
+    }(moves_left));
+  });
+}
+
+// ---- tasks that never start ---------------------------------------------------------------------
+
+template <class T>
+task<> note_error(task<T> awaited, std::error_code& ec) {
+  try {
+    co_await std::move(awaited);
+  } catch (const std::system_error& error) {
+    ec = error.code();
+  }
+}
+
+// What the task ends with if it is awaited once the runtime ends, by who shields itself.
+template <class Make>
+std::error_code error_at_the_end_of_the_runtime(const Make& make) {
+  std::error_code seen;
+  weft::run([&] {
+    weft::co::spawn([&]() -> task<> {
+      std::error_code ec;
+      co_await weft::co::sleep_for(24h, ec);
+      const weft::shield shielded;
+      co_await note_error(make(), seen);
+    }).detach();
+    weft::testing::all_blocked();
+  });
+  return seen;
+}
+
+TEST_F(CoWhen, all_of_tasks_that_are_cancelled_before_they_start_says_so) {
+  EXPECT_EQ(error_at_the_end_of_the_runtime(
+                [] { return when_all(number_after(24h, 1), nothing_after(24h)); }),
+            weft::errc::cancelled);
+}
+
+TEST_F(CoWhen, any_of_tasks_that_are_cancelled_before_they_start_says_so) {
+  EXPECT_EQ(error_at_the_end_of_the_runtime(
+                [] { return when_any(number_after(24h, 1), nothing_after(24h)); }),
+            weft::errc::cancelled);
+}
+
+TEST_F(CoWhen, any_of_many_that_are_cancelled_before_they_start_says_so) {
+  EXPECT_EQ(error_at_the_end_of_the_runtime([] {
+              std::vector<task<int>> tasks;
+              for (int i = 0; i < 3; ++i) tasks.push_back(number_after(24h, i));
+              return when_any(std::move(tasks));
+            }),
+            weft::errc::cancelled);
+}
+
+// The fixture fails the test for any line that it has not looked at.
+TEST_F(CoWhen, any_of_a_caller_that_was_cancelled_before_says_so_and_nothing_else) {
+  std::error_code seen;
+  await([](std::error_code& ec) -> task<> {
+    weft::cancel_scope scope;
+    scope.request_cancel();
+    co_await note_error(when_any(number_after(24h, 1), number_after(24h, 2)), ec);
+  }(seen));
+
+  EXPECT_EQ(seen, weft::errc::cancelled);
+  EXPECT_TRUE(take_diagnostics().empty());
+}
+
 }  // namespace

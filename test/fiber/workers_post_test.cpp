@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include <weft/co.hpp>
 #include <weft/fiber.hpp>
 
 #include "players.hpp"
@@ -21,10 +22,20 @@ namespace {
 
 using namespace std::chrono_literals;
 using weft::runtime;
+using weft::co::task;
 using weft::this_fiber::sleep_for;
 using weft::this_fiber::yield;
 
 class WorkersPost : public weft::test::runtime_test {};
+
+void expect_cancelled(std::future<int>& future) {
+  try {
+    future.get();
+    FAIL() << "nothing was thrown";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), weft::errc::cancelled);
+  }
+}
 
 TEST_F(WorkersPost, what_is_posted_runs_on_a_fiber_of_worker_0) {
   runtime workers{{.workers = 2}};
@@ -77,6 +88,40 @@ TEST_F(WorkersPost, a_future_gives_a_plain_thread_what_came_of_a_fiber) {
   other.join();
 }
 
+TEST_F(WorkersPost, coroutines_are_posted_and_give_futures_as_functions_do) {
+  runtime workers{{.workers = 2}};
+  auto answer = workers.spawn([]() -> task<int> {
+    co_await weft::co::yield();
+    co_return 17;
+  });
+  auto failure = workers.spawn([]() -> task<> {
+    co_await weft::co::yield();
+    throw std::out_of_range("error");
+  });
+  bool posted = false;
+  workers.post([&posted]() -> task<> {
+    co_await weft::co::yield();
+    posted = true;
+  });
+
+  workers.run([&] {
+    while (!posted) yield();
+  });
+
+  EXPECT_EQ(answer.get(), 17);
+  EXPECT_THROW(failure.get(), std::out_of_range);
+}
+
+TEST_F(WorkersPost, a_future_of_a_coroutine_in_a_run_that_never_came_says_cancelled) {
+  std::future<int> future;
+  {
+    runtime never_run;
+    future = never_run.spawn([]() -> task<int> { co_return 1; });
+  }
+
+  expect_cancelled(future);
+}
+
 TEST_F(WorkersPost, a_runtime_that_has_ended_refuses_what_is_posted) {
   runtime workers;
   workers.run([] {});
@@ -96,12 +141,7 @@ TEST_F(WorkersPost, a_future_of_a_run_that_never_came_says_cancelled) {
     future = workers.spawn([] { return 1; });
   }
 
-  try {
-    future.get();
-    FAIL() << "nothing was thrown";
-  } catch (const std::system_error& error) {
-    EXPECT_EQ(error.code(), weft::errc::cancelled);
-  }
+  expect_cancelled(future);
 }
 
 TEST_F(WorkersPost, a_future_of_what_a_destructor_spawns_in_the_runtimes_own_says_cancelled) {

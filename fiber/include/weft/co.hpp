@@ -10,3 +10,4 @@
 #include <weft/fiber/co/task.hpp>
 #include <weft/fiber/co/when.hpp>
 #include <weft/fiber/co/with_task_group.hpp>
+#include <weft/fiber/co/with_timeout.hpp>

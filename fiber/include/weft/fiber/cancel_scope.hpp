@@ -29,6 +29,19 @@
 
 namespace weft {
 
+namespace co {
+template <class T>
+class task;
+}
+
+namespace detail {
+// A call that returns this has not run yet.
+template <class Result>
+inline constexpr bool is_coroutine_to_run = false;
+template <class T>
+inline constexpr bool is_coroutine_to_run<co::task<T>> = true;
+}  // namespace detail
+
 class cancel_scope {
 public:
   /// Enters a scope.
@@ -116,6 +129,8 @@ public:
 ///         the deadline.
 template <class Function>
 std::invoke_result_t<Function> with_timeout(any_duration length, Function&& function) {
+  static_assert(!detail::is_coroutine_to_run<std::invoke_result_t<Function>>,
+                "the timeout would be over before the coroutine runs: use co::with_timeout()");
   const timeout limit{length};
   return std::invoke(std::forward<Function>(function));
 }
@@ -128,6 +143,8 @@ std::invoke_result_t<Function> with_timeout(any_duration length, Function&& func
 template <class Function>
 auto move_on_after(any_duration length, Function&& function) {
   using result = std::invoke_result_t<Function>;
+  static_assert(!detail::is_coroutine_to_run<result>,
+                "the timeout would be over before the coroutine runs: use co::move_on_after()");
   bool expired = false;
   try {
     const timeout limit{length};

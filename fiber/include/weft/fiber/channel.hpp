@@ -346,9 +346,8 @@ void channel<T>::put_until(T& value, time_point deadline, std::error_code& ec) {
     const auto attempt = put(held, value);
     if (attempt != detail::channel_attempt::must_wait) {
       held.leave();
-      if (attempt == detail::channel_attempt::done) return detail::spend_budget();
-      ec = errc::closed;
-      return;
+      if (attempt == detail::channel_attempt::closed) ec = errc::closed;
+      return detail::spend_budget();
     }
     detail::sender_slot<T> mine{value};
     const detail::wake_reason reason = held.wait(core_.senders, mine, deadline);
@@ -370,7 +369,7 @@ std::optional<T> channel<T>::receive_until(time_point deadline, std::error_code&
     const auto attempt = take(held, result);
     if (attempt != detail::channel_attempt::must_wait) {
       held.leave();
-      if (attempt == detail::channel_attempt::done) detail::spend_budget();
+      detail::spend_budget();
       return result;
     }
     detail::receiver_slot<T> mine{result};

@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/fiber/co/spawn.hpp>
 #include <weft/fiber/detail/promised_call.hpp>
 #include <weft/fiber/detail/task.hpp>
 #include <weft/fiber/fiber.hpp>
@@ -104,6 +105,14 @@ public:
         .detach();
   }
 
+  /// The same with a coroutine: a task of worker 0 runs what `function()` returns.
+  template <co::task_function Function>
+  void post(Function&& function, std::source_location location = std::source_location::current()) {
+    co::detail::start_task({.worker = worker(0)}, {.location = location},
+                           std::forward<Function>(function))
+        .detach();
+  }
+
   /// Has a fiber of worker 0 call `function()` and returns a future of what comes of it, for plain
   /// threads: get() blocks the thread. A fiber uses weft::spawn_on().
   ///
@@ -113,6 +122,17 @@ public:
   std::future<std::invoke_result_t<std::decay_t<Function>>>
   spawn(Function&& function, std::source_location location = std::source_location::current()) {
     detail::promised_call<std::decay_t<Function>> call{std::in_place,
+                                                       std::forward<Function>(function)};
+    auto result = call.get_future();
+    post(std::move(call), location);
+    return result;
+  }
+
+  /// The same with a coroutine: the future is of what the task comes to that `function()` returns.
+  template <co::task_function Function>
+  std::future<co::detail::value_of<Function>>
+  spawn(Function&& function, std::source_location location = std::source_location::current()) {
+    detail::promised_task<std::decay_t<Function>> call{std::in_place,
                                                        std::forward<Function>(function)};
     auto result = call.get_future();
     post(std::move(call), location);

@@ -35,10 +35,17 @@
 
 namespace weft {
 
-/// What a group can run: a function for a fiber, a co::task, or a function that returns one.
+class task_group;
+
+namespace co::detail {
+weft::detail::co_join_group leave(task_group& group, std::exception_ptr& failure) noexcept;
+}
+
+/// What a group can run: a function for a fiber, a co::task (moved, if it has a name), or a
+/// function that returns one.
 template <class Given>
-concept group_function = fiber_function<Given> || co::task_function<Given> ||
-                         co::detail::is_task<std::remove_cvref_t<Given>>;
+concept group_function =
+    fiber_function<Given> || co::task_function<Given> || co::detail::is_task<Given>;
 
 class task_group {
 public:
@@ -79,7 +86,10 @@ public:
   auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
                 std::error_code& ec) {
     detail::scheduler* const worker = detail::worker_at(index, ec);
-    if (worker == nullptr) return child_of<Function>{};
+    if (worker == nullptr) {
+      co::detail::forget(std::forward<Function>(function));
+      return child_of<Function>{};
+    }
     return spawn_at(worker, options, std::forward<Function>(function), ec);
   }
 
@@ -128,8 +138,9 @@ public:
   void join();
 
   /// The same for coroutines: `co_await group.co_join()`.
-  co::task<> co_join(std::error_code& ec);
-  co::task<> co_join();
+  auto co_join(std::error_code& ec) noexcept { return detail::co_join_group{core_, &ec}; }
+
+  auto co_join() noexcept { return detail::co_join_group{core_, nullptr}; }
 
   /// Returns what the fibers that have failed so far have thrown, in the order in which they did.
   std::vector<std::exception_ptr> errors() const { return core_.errors(); }
@@ -144,10 +155,11 @@ public:
   std::size_t size() const noexcept { return core_.size(); }
 
 private:
+  friend detail::co_join_group co::detail::leave(task_group& group,
+                                                 std::exception_ptr& failure) noexcept;
+
   bool refuses_to_join(std::error_code& ec) const noexcept;
   void join_inside(std::error_code& ec);
-  co::task<> co_join_inside(std::error_code& ec);
-  void throw_outcome(const std::error_code& ec) const;
 
   template <class Function>
   struct value {

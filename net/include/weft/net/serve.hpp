@@ -30,8 +30,8 @@ using peer_handler = std::function<void(socket& connection, const endpoint& peer
 ///
 /// A handler may let exceptions out: one that says that the peer has gone (errc::eof,
 /// std::errc::connection_reset, broken_pipe and the like) or that the fiber was cancelled ends its
-/// connection silently, any other with one line on the diagnostics sink. When no fiber or
-/// descriptor is to be had the others go on, and accepting is tried again.
+/// connection silently, any other with one line on the diagnostics sink. When no fiber,
+/// descriptor or memory is to be had the others go on, and accepting is tried again.
 ///
 /// Waits:  until the calling fiber is cancelled, for example by Ctrl-C under weft::run(), or the
 ///         listener is closed. Then it closes the listener, lets the connections go on for

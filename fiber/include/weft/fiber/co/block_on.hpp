@@ -48,7 +48,10 @@ private:
 /// Runs `awaited` to its end and returns what it returns.
 ///
 /// On a fiber it belongs to that: the scopes, context values and cancellation of the caller are its
-/// own. Errors: what it throws; on a plain thread those of making a runtime.
+/// own. On a plain thread it is the main fiber of the runtime that is made for it: the scopes that
+/// the thread is in do not hold inside, and Ctrl-C ends the process as it would any other; to have
+/// it cancel the task instead call block_on() inside weft::run(). Errors: what it throws; on a
+/// plain thread those of making a runtime.
 template <class T>
 T block_on(task<T> awaited) {
   auto run = [frame = detail::task_access::take(std::move(awaited))]() mutable -> T {

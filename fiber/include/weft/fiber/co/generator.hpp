@@ -6,7 +6,9 @@
 //     co::async_generator<std::string> lines(net::stream& from);   // may co_await between values
 //     while (auto line = co_await lines(peer).next()) ...          // empty after the last
 //
-// One that is dropped before its end is destroyed where it has yielded.
+// One that is dropped before its end is destroyed where it has yielded. Scopes (weft::timeout,
+// weft::shield) and context_bindings belong to the task, not to the generator: one that is held
+// across a co_yield would govern the consumer, and must not be.
 // Threads: a generator one at a time; an async_generator the coroutines of one task.
 #pragma once
 

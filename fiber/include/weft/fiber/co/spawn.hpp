@@ -127,12 +127,21 @@ struct task_of<Function> {
 template <class Given>
 using value_of = typename task_of<Given>::value;
 
+// Of what will not run, which its caller is told: not also that nobody has awaited it.
+template <class Given>
+void forget([[maybe_unused]] Given&& given) noexcept {
+  if constexpr (is_task<Given>) task_access::take(std::move(given));
+}
+
 template <class Given>
 fiber<value_of<Given>> start_task(weft::detail::spawn_place place, const spawn_options& options,
                                   Given&& given, std::error_code& ec) {
   place.stackless = true;
-  return weft::detail::handle_maker::spawn_task<value_of<Given>, typename task_of<Given>::root>(
-      place, options, ec, std::in_place, std::forward<Given>(given));
+  auto handle =
+      weft::detail::handle_maker::spawn_task<value_of<Given>, typename task_of<Given>::root>(
+          place, options, ec, std::in_place, std::forward<Given>(given));
+  if (!handle) forget(std::forward<Given>(given));
+  return handle;
 }
 
 template <class Given>
@@ -189,18 +198,46 @@ auto spawn(Function&& function, std::source_location location = std::source_loca
 
 /// The same on worker `index` of the runtime. Errors: as weft::spawn_on().
 template <task_function Function>
-auto spawn_on(std::size_t index, Function&& function,
-              std::source_location location = std::source_location::current()) {
-  return detail::start_task({.worker = weft::detail::worker_at(index)}, {.location = location},
+auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
+              std::error_code& ec) {
+  weft::detail::scheduler* const worker = weft::detail::worker_at(index, ec);
+  if (worker == nullptr) return fiber<detail::value_of<Function>>{};
+  return detail::start_task({.worker = worker}, options, std::forward<Function>(function), ec);
+}
+
+/// The same; throws std::system_error where the overload above sets `ec`.
+template <task_function Function>
+auto spawn_on(std::size_t index, const spawn_options& options, Function&& function) {
+  return detail::start_task({.worker = weft::detail::worker_at(index)}, options,
                             std::forward<Function>(function));
 }
 
-/// The same on the worker that has the fewest tasks.
+/// The same with the default options.
+template <task_function Function>
+auto spawn_on(std::size_t index, Function&& function,
+              std::source_location location = std::source_location::current()) {
+  return spawn_on(index, spawn_options{.location = location}, std::forward<Function>(function));
+}
+
+/// The same on the worker that has the fewest tasks. Errors: as weft::spawn_on().
+template <task_function Function>
+auto spawn_anywhere(const spawn_options& options, Function&& function, std::error_code& ec) {
+  return detail::start_task({.worker = weft::detail::least_loaded_worker()}, options,
+                            std::forward<Function>(function), ec);
+}
+
+/// The same; throws std::system_error where the overload above sets `ec`.
+template <task_function Function>
+auto spawn_anywhere(const spawn_options& options, Function&& function) {
+  return detail::start_task({.worker = weft::detail::least_loaded_worker()}, options,
+                            std::forward<Function>(function));
+}
+
+/// The same with the default options.
 template <task_function Function>
 auto spawn_anywhere(Function&& function,
                     std::source_location location = std::source_location::current()) {
-  return detail::start_task({.worker = weft::detail::least_loaded_worker()}, {.location = location},
-                            std::forward<Function>(function));
+  return spawn_anywhere(spawn_options{.location = location}, std::forward<Function>(function));
 }
 
 }  // namespace weft::co

@@ -19,9 +19,10 @@
 #include <variant>
 #include <vector>
 
+#include <weft/fiber/co/spawn.hpp>
 #include <weft/fiber/co/task.hpp>
 #include <weft/fiber/co/with_task_group.hpp>
-#include <weft/fiber/event.hpp>
+#include <weft/fiber/error.hpp>
 #include <weft/fiber/task_group.hpp>
 
 namespace weft::co {
@@ -42,6 +43,12 @@ result_of<T> take_result(task_group::child<T>& child) {
   }
 }
 
+// After a spawn has failed: those that have not come to theirs.
+template <class T>
+void forget_if_left(task<T>& each) noexcept {
+  if (each) forget(std::move(each));
+}
+
 }  // namespace detail
 
 /// Awaits all of `tasks`. Returns their results in a tuple, in this order; std::monostate stands
@@ -57,8 +64,9 @@ task<std::tuple<detail::result_of<T>...>> when_all(task<T>... tasks) {
     children = std::tuple<task_group::child<T>...>{group.spawn(std::move(tasks))...};
   } catch (...) {
     failure = std::current_exception();
+    (detail::forget_if_left(tasks), ...);
   }
-  co_await detail::leave(group, std::move(failure));
+  co_await detail::leave(group, failure);
   co_return std::apply(
       [](auto&... child) {
         return std::tuple<detail::result_of<T>...>{detail::take_result(child)...};
@@ -77,8 +85,9 @@ task<std::vector<detail::result_of<T>>> when_all(std::vector<task<T>> tasks) {
     for (task<T>& each : tasks) children.push_back(group.spawn(std::move(each)));
   } catch (...) {
     failure = std::current_exception();
+    for (task<T>& each : tasks) detail::forget_if_left(each);
   }
-  co_await detail::leave(group, std::move(failure));
+  co_await detail::leave(group, failure);
   std::vector<detail::result_of<T>> results;
   results.reserve(children.size());
   for (auto& each : children) results.push_back(detail::take_result(each));
@@ -94,61 +103,63 @@ struct first_result {
 
 namespace detail {
 
-// What those that race share.
+// What those that race share. It is decided once the group is cancelled: by the first to end, which
+// leaves what came of it here, or with the caller, which leaves nothing.
 template <class Result>
 struct race {
-  event ended;
+  task_group& group;
   std::optional<first_result<Result>> first;
-  std::exception_ptr failure;  // of the one that was the first to end
-  bool decided = false;
+  std::exception_ptr failure;
 };
 
-// Runs one of them. What comes after the first does not count.
+template <class T>
+task_awaiter<T> run_frame(task_frame<T>& frame) noexcept {
+  return task_awaiter<T>{std::move(frame)};
+}
+
+// Runs one of them. What comes after the first does not count. Takes the frame of a task, which is
+// dropped without a word if it never comes to run.
 template <class T, class Result, class Make>
-task<> compete(race<Result>& all, std::size_t index, task<T> mine, Make make) {
+task<> compete(race<Result>& all, std::size_t index, task_frame<T> mine, Make make) {
   std::exception_ptr failure;
   std::optional<result_of<T>> value;
   try {
     if constexpr (std::is_void_v<T>) {
-      co_await std::move(mine);
+      co_await run_frame(mine);
       value.emplace();
     } else {
-      value.emplace(co_await std::move(mine));
+      value.emplace(co_await run_frame(mine));
     }
   } catch (...) {
     failure = std::current_exception();
   }
-  if (std::exchange(all.decided, true)) co_return;
-  if (failure) {
-    all.failure = std::move(failure);
-  } else {
-    all.first.emplace(first_result<Result>{index, make(std::move(*value))});
+  if (all.group.cancel_requested()) co_return;
+  all.group.request_cancel();
+  try {
+    if (!failure) all.first.emplace(first_result<Result>{index, make(std::move(*value))});
+  } catch (...) {
+    failure = std::current_exception();
   }
-  all.ended.set();
+  all.failure = std::move(failure);
 }
 
-// Waits for the first, then for all the others, which are cancelled.
+// Once all have ended, the caller's wait for them with `ec`.
 template <class Result>
-task<first_result<Result>> decide(task_group& group, race<Result>& all,
-                                  std::exception_ptr spawn_failure) {
-  std::error_code cancelled;
-  if (!spawn_failure) co_await all.ended.co_wait(cancelled);
-  group.request_cancel();
-  std::error_code ec;
-  co_await group.co_join(ec);
+first_result<Result> take_first(race<Result>& all, std::exception_ptr spawn_failure,
+                                std::error_code ec) {
   if (spawn_failure) std::rethrow_exception(std::move(spawn_failure));
-  if (cancelled) throw std::system_error(cancelled, "co::when_any");
   if (all.failure) std::rethrow_exception(std::move(all.failure));
-  co_return std::move(*all.first);
+  if (all.first) return std::move(*all.first);
+  // Without an error of the caller's, all were cancelled before they started.
+  throw std::system_error(ec ? ec : make_error_code(errc::cancelled), "co::when_any");
 }
 
 template <std::size_t... Index, class... T, class Result>
-void start_race(std::index_sequence<Index...> /*places*/, task_group& group, race<Result>& all,
-                task<T>&... tasks) {
-  (group.spawn(compete(all, Index, std::move(tasks),
-                       [](result_of<T>&& value) {
-                         return Result{std::in_place_index<Index>, std::move(value)};
-                       })),
+void start_race(std::index_sequence<Index...> /*places*/, race<Result>& all, task<T>&... tasks) {
+  (all.group.spawn(compete(all, Index, task_access::take(std::move(tasks)),
+                           [](result_of<T>&& value) {
+                             return Result{std::in_place_index<Index>, std::move(value)};
+                           })),
    ...);
 }
 
@@ -162,14 +173,18 @@ template <class... T>
 task<first_result<std::variant<detail::result_of<T>...>>> when_any(task<T>... tasks) {
   static_assert(sizeof...(T) > 0, "when_any of no task would never end");
   task_group group;
-  detail::race<std::variant<detail::result_of<T>...>> all;
+  detail::race<std::variant<detail::result_of<T>...>> all{group, {}, {}};
   std::exception_ptr failure;
   try {
-    detail::start_race(std::index_sequence_for<T...>{}, group, all, tasks...);
+    detail::start_race(std::index_sequence_for<T...>{}, all, tasks...);
   } catch (...) {
     failure = std::current_exception();
+    group.request_cancel();
+    (detail::forget_if_left(tasks), ...);
   }
-  co_return co_await detail::decide(group, all, std::move(failure));
+  std::error_code ec;
+  co_await group.co_join(ec);
+  co_return detail::take_first(all, std::move(failure), ec);
 }
 
 /// The same for as many as there are; their results are of one type. Errors: also
@@ -178,17 +193,21 @@ template <class T>
 task<first_result<detail::result_of<T>>> when_any(std::vector<task<T>> tasks) {
   if (tasks.empty()) throw std::invalid_argument("co::when_any of no task would never end");
   task_group group;
-  detail::race<detail::result_of<T>> all;
+  detail::race<detail::result_of<T>> all{group, {}, {}};
   std::exception_ptr failure;
   try {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-      group.spawn(detail::compete(all, i, std::move(tasks[i]),
+      group.spawn(detail::compete(all, i, detail::task_access::take(std::move(tasks[i])),
                                   [](detail::result_of<T>&& value) { return std::move(value); }));
     }
   } catch (...) {
     failure = std::current_exception();
+    group.request_cancel();
+    for (task<T>& each : tasks) detail::forget_if_left(each);
   }
-  co_return co_await detail::decide(group, all, std::move(failure));
+  std::error_code ec;
+  co_await group.co_join(ec);
+  co_return detail::take_first(all, std::move(failure), ec);
 }
 
 }  // namespace weft::co

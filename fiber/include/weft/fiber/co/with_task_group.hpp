@@ -15,7 +15,6 @@
 #include <concepts>
 #include <exception>
 #include <functional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -26,17 +25,10 @@ namespace weft::co {
 
 namespace detail {
 
-// Waits for the tasks of a group that is about to go, and rethrows `failure`, for which it is
-// cancelled first; without one as co_join().
-inline task<> leave(task_group& group, std::exception_ptr failure) {
-  if (failure) group.request_cancel();
-  if (!failure) {
-    co_await group.co_join();
-    co_return;
-  }
-  std::error_code ec;
-  co_await group.co_join(ec);
-  std::rethrow_exception(std::move(failure));
+// For a coroutine that leaves a group: waits for its tasks, which are cancelled first if there is a
+// `failure`, and throws that; without one as co_join(). Needs no memory.
+inline weft::detail::co_join_group leave(task_group& group, std::exception_ptr& failure) noexcept {
+  return {group.core_, failure};
 }
 
 }  // namespace detail
@@ -55,7 +47,7 @@ task<> with_task_group(Body body) {
   } catch (...) {
     failure = std::current_exception();
   }
-  co_await detail::leave(group, std::move(failure));
+  co_await detail::leave(group, failure);
 }
 
 }  // namespace weft::co

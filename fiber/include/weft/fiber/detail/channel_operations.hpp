@@ -69,7 +69,8 @@ private:
         if (attempt == detail::channel_attempt::closed) {
           reason_ = detail::wake_reason::closed;
           step().on_closed();
-          return true;
+          held.leave();
+          return complete();
         }
         if (attempt == detail::channel_attempt::done) {
           held.leave();
@@ -77,6 +78,7 @@ private:
         }
         if (detail::has_passed(deadline_)) {
           error_.code = errc::timed_out;
+          held.leave();
           return complete();
         }
         step().make_slot();

@@ -30,11 +30,12 @@ inline bool must_give_way() noexcept {
   return --worker->budget == 0;
 }
 
-// Whether the running task is made of coroutines, blocked on a stack or not.
-bool in_coroutine() noexcept;
+// Whether the running task is made of coroutines and `object` a part of one of them: not of a
+// function that one has called, which may block.
+bool in_frame_of_coroutine(const void* object) noexcept;
 
 // As refuse_if_cancelled(), but the caller gives way.
-bool refuse_coroutine(std::error_code& ec);
+bool refuse_coroutine(std::error_code& ec) noexcept;
 
 // The wait for one place in a list, as wait() is for tasks that block.
 class list_suspension {
@@ -212,8 +213,7 @@ private:
   }
 
   void end_wait() noexcept {
-    const wake_reason reason =
-        wait_.end(step().list(), waiter_of_this_task().node, step().lock());
+    const wake_reason reason = wait_.end(step().list(), waiter_of_this_task().node, step().lock());
     if (reason != wake_reason::ready) error_.code = error_of(reason);
   }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <weft/fiber/co/spawn.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/fiber_owner.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/fiber.hpp>
@@ -41,8 +42,6 @@ public:
   // Waits until the last fiber has ended; false when `deadline` passed or the caller was cancelled
   // first.
   bool wait_empty(deadline_clock::time_point deadline, cancellation mode);
-  // The same for a coroutine.
-  co::task<bool> co_wait_empty(deadline_clock::time_point deadline, cancellation mode);
 
   void add(control_block& block) noexcept override;
 
@@ -54,9 +53,31 @@ public:
   void remove(control_block& block) noexcept override;
 
 private:
+  friend class co_wait_empty;
+
   control_block* first_ = nullptr;
   std::size_t size_ = 0;
   wait_queue waiting_;
+};
+
+// wait_empty() of a coroutine, whose cancellation is ignored. Needs no memory: there is no leaving
+// a group that is not empty.
+class [[nodiscard]] co_wait_empty final : public co_operation<co_wait_empty> {
+public:
+  co_wait_empty(fiber_group& group, deadline_clock::time_point deadline) noexcept
+      : group_(group), deadline_(deadline) {}
+
+  bool start() noexcept;
+  bool go_on() noexcept;
+
+  bool await_resume() const noexcept { return group_.size() == 0; }
+
+private:
+  wake_reason end_wait() noexcept;
+
+  fiber_group& group_;
+  const deadline_clock::time_point deadline_;
+  list_suspension wait_;
 };
 
 }  // namespace weft::detail

@@ -8,10 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <mutex>
 #include <system_error>
 #include <vector>
 
-#include <weft/fiber/co/task.hpp>
+#include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/fiber_owner.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
 #include <weft/fiber/detail/waiter.hpp>
@@ -34,6 +35,9 @@ public:
   public:
     explicit visit(task_group_core& group) noexcept : group_(group) { group.enter(); }
 
+    // Of one that has entered.
+    visit(task_group_core& group, std::adopt_lock_t /*tag*/) noexcept : group_(group) {}
+
     visit(const visit&) = delete;
     visit& operator=(const visit&) = delete;
 
@@ -51,10 +55,7 @@ public:
   // meanwhile, the fibers are too, and `ec` says why. The caller is a visitor.
   void wait_for_all(std::error_code& ec) { wait_for(who::fibers, ec); }
 
-  // The same for a coroutine.
-  co::task<> co_wait_for_all(std::error_code& ec);
-
-  // The same as the first, and until no visitor is left.
+  // The same, and until no visitor is left.
   void wait_to_go(std::error_code& ec) { wait_for(who::fibers_and_visitors, ec); }
 
   // Whether the caller is a fiber of the group.
@@ -64,7 +65,12 @@ public:
   std::exception_ptr first_error() const noexcept;
   std::vector<std::exception_ptr> errors() const;
 
+  // What join() throws once it has waited, with this error.
+  void throw_outcome(const std::error_code& ec) const;
+
 private:
+  friend class co_join_group;
+
   enum class who : std::uint8_t { fibers, fibers_and_visitors };
 
   void enter() noexcept;
@@ -89,6 +95,33 @@ private:
   control_block* first_failed_ = nullptr;
   control_block* last_failed_ = nullptr;
   wait_list waiting_;
+};
+
+// What a coroutine awaits that joins a group, as task_group::join(). Needs no memory: there is no
+// leaving a group that is not empty.
+class [[nodiscard]] co_join_group final : public co_operation<co_join_group> {
+public:
+  // Null throws the error, else what the fiber that failed first has thrown.
+  co_join_group(task_group_core& group, std::error_code* to) noexcept : group_(group), to_(to) {}
+
+  // If there is a `failure`, cancels the fibers first, and rethrows it once they have ended.
+  co_join_group(task_group_core& group, std::exception_ptr& failure) noexcept
+      : group_(group), failure_(failure ? &failure : nullptr) {}
+
+  bool start() noexcept;
+  bool go_on() noexcept;
+  void await_resume() const;
+
+private:
+  bool wait() noexcept;
+  void end_wait() noexcept;
+
+  task_group_core& group_;
+  std::error_code* const to_ = nullptr;
+  std::exception_ptr* const failure_ = nullptr;
+  std::error_code error_;
+  bool waiting_ = false;
+  list_suspension wait_;
 };
 
 }  // namespace weft::detail

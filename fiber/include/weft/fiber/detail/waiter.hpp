@@ -119,8 +119,10 @@ public:
 
   // The same for all: a chain for resume_all().
   wait_node* claim_all(wake_reason reason) noexcept {
+    if (head_ == nullptr) return nullptr;
+    if (head_->next == head_) return claim_first_node(reason);  // one, as mostly
     std::size_t count = SIZE_MAX;
-    return head_ != nullptr ? claim_some(count, reason) : nullptr;
+    return claim_some(count, reason);
   }
 
   // The same for the first `count`, from which it takes as many as it has claimed.

@@ -1,0 +1,76 @@
+// Coroutines with a deadline.
+#include <chrono>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <gtest/gtest.h>
+
+#include <weft/co.hpp>
+
+#include "support/runtime_fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using weft::co::block_on;
+using weft::co::move_on_after;
+using weft::co::task;
+using weft::co::with_timeout;
+
+class CoTimeout : public weft::test::runtime_test {};
+
+task<std::string> after(std::chrono::milliseconds pause) {
+  co_await weft::co::sleep_for(pause);
+  co_return "answer";
+}
+
+// What `waiting` throws, none if nothing.
+template <class T>
+std::error_code error_of(task<T> waiting) {
+  try {
+    block_on(std::move(waiting));
+  } catch (const std::system_error& error) {
+    return error.code();
+  }
+  return {};
+}
+
+TEST_F(CoTimeout, returns_what_came_in_time) {
+  run([] {
+    EXPECT_EQ(block_on(with_timeout(24h, [] { return after(0ms); })), "answer");
+    EXPECT_EQ(block_on(move_on_after(24h, [] { return after(0ms); })), "answer");
+    EXPECT_TRUE(block_on(move_on_after(24h, []() -> task<> { co_return; })));
+  });
+}
+
+TEST_F(CoTimeout, ends_the_wait_that_meets_it) {
+  run([] {
+    const auto never = [] { return after(24h); };
+    EXPECT_EQ(error_of(with_timeout(1ms, never)), weft::errc::timed_out);
+    EXPECT_EQ(block_on(move_on_after(1ms, never)), std::nullopt);
+    EXPECT_FALSE(
+        block_on(move_on_after(1ms, []() -> task<> { co_await weft::co::sleep_for(24h); })));
+  });
+}
+
+TEST_F(CoTimeout, of_the_scope_around_it_is_no_reason_to_move_on) {
+  run([] {
+    const auto inner = [] { return move_on_after(24h, [] { return after(24h); }); };
+    EXPECT_EQ(error_of(with_timeout(1ms, inner)), weft::errc::timed_out);
+  });
+}
+
+TEST_F(CoTimeout, lets_every_other_error_through) {
+  run([] {
+    const auto failing = []() -> task<int> {
+      co_await weft::co::yield();
+      throw std::out_of_range("error");
+    };
+    EXPECT_THROW(block_on(with_timeout(24h, failing)), std::out_of_range);
+    EXPECT_THROW(block_on(move_on_after(24h, failing)), std::out_of_range);
+  });
+}
+
+}  // namespace
