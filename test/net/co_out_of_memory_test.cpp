@@ -203,6 +203,8 @@ TEST_F(CoOutOfMemory, a_group_can_be_joined_by_a_caller_that_is_cancelled) {
       std::error_code ec;
       task_group group;
       for (int i = 0; i < 3; ++i) group.spawn(sleep_until_cancelled(live));
+      co_await co::yield();
+      EXPECT_EQ(live, 3);
       {
         const limited_memory none{0};
         co_await group.co_join(ec);
