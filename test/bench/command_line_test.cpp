@@ -97,7 +97,7 @@ TEST_F(CommandLine, refuses_every_number_that_is_not_plainly_decimal) {
 
 TEST_F(CommandLine, lists_the_flags_when_one_is_unknown) {
   expect_refused({"--colour"}, "--colour; accepted are --help, --port, --seconds, --seed, --file, "
-                               "--loud, --quiet, --names, --depth; see program --help");
+                               "--quiet, --loud, --names, --depth; see program --help");
   expect_refused({"extra"}, "accepted are --help, --port");
 }
 
