@@ -156,12 +156,14 @@ command_line::add_number(const std::string& name, std::optional<Number>& value,
 }
 
 // The numbers that add_number takes.
+// NOLINTBEGIN(bugprone-macro-parentheses): a type
 #define WEFT_TAKES(Number)                                                                         \
   template command_line::option command_line::add_number(                                          \
       const std::string&, Number&, const number_range<Number>&, const std::string&);               \
   template command_line::option command_line::add_number(                                          \
       const std::string&, std::optional<Number>&, const number_range<Number>&,                     \
       const std::string&);
+// NOLINTEND(bugprone-macro-parentheses)
 WEFT_TAKES(int)
 WEFT_TAKES(double)
 WEFT_TAKES(std::uint16_t)

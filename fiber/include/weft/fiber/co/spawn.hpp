@@ -130,7 +130,7 @@ using value_of = typename task_of<Given>::value;
 // Of what will not run, which its caller is told: not also that nobody has awaited it.
 template <class Given>
 void forget([[maybe_unused]] Given&& given) noexcept {
-  if constexpr (is_task<Given>) task_access::take(std::move(given));
+  if constexpr (is_task<Given>) task_access::take(std::move(given));  // NOLINT: an rvalue
 }
 
 template <class Given>
