@@ -61,14 +61,16 @@ wake_reason wait_or_expire(wait_list& list, spin_lock& held, deadline_clock::tim
   return wake_reason::timed_out;
 }
 
+wake_reason why_refused() noexcept { return reason_of(current_verdict()); }
+
 wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancellation mode) {
-  if (mode == cancellation::honoured && refuse_if_cancelled()) return reason_of(current_verdict());
+  if (mode == cancellation::honoured && refuse_if_cancelled()) return why_refused();
   queue.lock.lock();
   return wait(queue.list, queue.lock, deadline, mode);
 }
 
 wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
-  if (mode == cancellation::honoured && refuse_if_cancelled()) return reason_of(current_verdict());
+  if (mode == cancellation::honoured && refuse_if_cancelled()) return why_refused();
   begin_wait();
   return finish_wait(deadline, mode);
 }
@@ -81,7 +83,7 @@ bool refuse_now() {
 
 bool refuse_now(std::error_code& ec) {
   if (!refuse_now()) return false;
-  ec = error_of(reason_of(current_verdict()));
+  ec = error_of(why_refused());
   return true;
 }
 
@@ -93,6 +95,10 @@ std::error_code error_of(wake_reason reason) noexcept {
   case wake_reason::closed: return errc::closed;
   default: return {};
   }
+}
+
+void throw_error_of(wake_reason reason, const char* what) {
+  throw std::system_error(error_of(reason), what);
 }
 
 void throw_unless_own_deadline(const std::error_code& ec, const char* what) {

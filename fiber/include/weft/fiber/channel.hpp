@@ -22,7 +22,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -31,6 +30,7 @@
 #include <utility>
 
 #include <weft/fiber/detail/channel_core.hpp>
+#include <weft/fiber/detail/value_queue.hpp>
 #include <weft/fiber/duration.hpp>
 #include <weft/fiber/error.hpp>
 
@@ -46,7 +46,7 @@ public:
 
   /// A channel that holds up to `capacity` values. With 0 a sender waits until a receiver takes the
   /// value from its hands.
-  explicit channel(std::size_t capacity = 0) : capacity_(capacity) {}
+  explicit channel(std::size_t capacity = 0) noexcept : capacity_(capacity) {}
 
   /// Sends `value`, which is moved from only if that succeeds; one of another type is converted
   /// first, and what was moved into the T is gone with it if that fails.
@@ -64,9 +64,8 @@ public:
   template <class U = T>
     requires std::constructible_from<T, U>
   void send(U&& value) {
-    std::error_code ec;
-    send(std::forward<U>(value), ec);
-    if (ec) throw std::system_error(ec, "channel::send");
+    const auto ended = put_until(std::forward<U>(value), detail::no_deadline);
+    if (ended != detail::wake_reason::ready) detail::throw_error_of(ended, "channel::send");
   }
 
   /// Sends `value` if there is room or a receiver at once, and returns whether it did; false for a
@@ -106,8 +105,9 @@ public:
   template <class U = T>
     requires std::constructible_from<T, U>
   bool send_until(U&& value, time_point deadline, std::error_code& ec) {
-    with_value(std::forward<U>(value), [&](T& sent) { put_until(sent, deadline, ec); });
-    return !ec;
+    const auto ended = put_until(std::forward<U>(value), deadline);
+    detail::set_error_of(ended, ec);
+    return ended == detail::wake_reason::ready;
   }
 
   /// The same; returns false when the time is over, throws std::system_error for other errors and
@@ -132,9 +132,9 @@ public:
 
   /// The same; throws std::system_error where the overload above sets `ec`.
   std::optional<T> receive() {
-    std::error_code ec;
-    std::optional<T> result = receive(ec);
-    if (ec) throw std::system_error(ec, "channel::receive");
+    std::optional<T> result;
+    const auto ended = take_until(result, detail::no_deadline);
+    if (ended != detail::wake_reason::ready) detail::throw_error_of(ended, "channel::receive");
     return result;
   }
 
@@ -165,7 +165,11 @@ public:
   }
 
   /// As receive_for(), until `deadline`.
-  std::optional<T> receive_until(time_point deadline, std::error_code& ec);
+  std::optional<T> receive_until(time_point deadline, std::error_code& ec) {
+    std::optional<T> result;
+    detail::set_error_of(take_until(result, deadline), ec);
+    return result;
+  }
 
   /// The same; returns none when the time is over, throws std::system_error for other errors and
   /// when a timeout around the call has expired.
@@ -284,16 +288,28 @@ private:
   detail::channel_attempt put(detail::channel_access& held, T& value);
   detail::channel_attempt take(detail::channel_access& held, std::optional<T>& result);
   void refill(detail::channel_access& held) noexcept;
-  void put_until(T& value, time_point deadline, std::error_code& ec);
+
+  // What has ended a call: `ready` if it has moved its value.
+  template <class U>
+  detail::wake_reason put_until(U&& value, time_point deadline) {
+    return with_value(std::forward<U>(value), [&](T& sent) { return send_one(sent, deadline); });
+  }
+
+  detail::wake_reason send_one(T& value, time_point deadline);
+  detail::wake_reason wait_to_send(detail::channel_access held, T& value, time_point deadline);
+  detail::wake_reason take_until(std::optional<T>& result, time_point deadline);
+  detail::wake_reason wait_to_receive(detail::channel_access held, std::optional<T>& result,
+                                      time_point deadline);
 
   const std::size_t capacity_;
-  std::deque<T> buffer_;
+  detail::value_queue<T> buffer_;
   detail::channel_core core_;  // the last one: it sees first that the channel may not go yet
 };
 
 // When a move throws here or in take(), whoever was claimed for it tries again.
 template <std::move_constructible T>
-detail::channel_attempt channel<T>::put(detail::channel_access& held, T& value) {
+[[gnu::always_inline]] inline detail::channel_attempt channel<T>::put(detail::channel_access& held,
+                                                                      T& value) {
   if (core_.closed) return detail::channel_attempt::closed;
   if (auto* const slot = held.claim_first(core_.receivers)) {
     static_cast<detail::receiver_slot<T>*>(slot)->result.emplace(std::move(value));
@@ -301,15 +317,16 @@ detail::channel_attempt channel<T>::put(detail::channel_access& held, T& value) 
     return detail::channel_attempt::done;
   }
   if (buffer_.size() >= capacity_) return detail::channel_attempt::must_wait;
-  buffer_.push_back(std::move(value));
+  buffer_.push(std::move(value));
   return detail::channel_attempt::done;
 }
 
 template <std::move_constructible T>
-detail::channel_attempt channel<T>::take(detail::channel_access& held, std::optional<T>& result) {
+[[gnu::always_inline]] inline detail::channel_attempt channel<T>::take(detail::channel_access& held,
+                                                                       std::optional<T>& result) {
   if (!buffer_.empty()) {
     result.emplace(std::move(buffer_.front()));
-    buffer_.pop_front();
+    buffer_.pop();
     if (!core_.senders.empty()) refill(held);
     return detail::channel_attempt::done;
   }
@@ -328,7 +345,7 @@ void channel<T>::refill(detail::channel_access& held) noexcept {
   while (auto* const claimed = held.claim_first(core_.senders)) {
     auto* const slot = static_cast<detail::sender_slot<T>*>(claimed);
     try {
-      buffer_.push_back(std::move(slot->value));
+      buffer_.push(std::move(slot->value));
       slot->done = true;
       return;
     } catch (...) {
@@ -338,48 +355,67 @@ void channel<T>::refill(detail::channel_access& held) noexcept {
   }
 }
 
+// The way of a call that need not wait is in line, and keeps what it holds in registers.
 template <std::move_constructible T>
-void channel<T>::put_until(T& value, time_point deadline, std::error_code& ec) {
-  if (detail::refuse_if_cancelled(ec)) return;
+detail::wake_reason channel<T>::send_one(T& value, time_point deadline) {
+  if (detail::refuse_if_cancelled()) return detail::why_refused();
   detail::channel_access held{core_};
+  const auto attempt = put(held, value);
+  if (attempt == detail::channel_attempt::must_wait) {
+    return wait_to_send(held.hand_over(), value, deadline);
+  }
+  held.leave();
+  detail::spend_budget();
+  return attempt == detail::channel_attempt::done ? detail::wake_reason::ready
+                                                  : detail::wake_reason::closed;
+}
+
+// Having found that it must.
+template <std::move_constructible T>
+[[gnu::noinline]] detail::wake_reason channel<T>::wait_to_send(detail::channel_access held,
+                                                               T& value, time_point deadline) {
   for (;;) {
-    const auto attempt = put(held, value);
-    if (attempt != detail::channel_attempt::must_wait) {
-      held.leave();
-      if (attempt == detail::channel_attempt::closed) ec = errc::closed;
-      return detail::spend_budget();
-    }
     detail::sender_slot<T> mine{value};
     const detail::wake_reason reason = held.wait(core_.senders, mine, deadline);
     if (mine.failure) std::rethrow_exception(mine.failure);
-    if (reason != detail::wake_reason::ready || mine.done) {
-      ec = error_of(reason);
-      return;
-    }
+    if (reason != detail::wake_reason::ready || mine.done) return reason;
     held.enter();
+    const auto attempt = put(held, value);
+    if (attempt == detail::channel_attempt::must_wait) continue;
+    held.leave();
+    detail::spend_budget();
+    return attempt == detail::channel_attempt::done ? detail::wake_reason::ready
+                                                    : detail::wake_reason::closed;
   }
 }
 
+// `ready` without a result: it is closed, and nothing is left.
 template <std::move_constructible T>
-std::optional<T> channel<T>::receive_until(time_point deadline, std::error_code& ec) {
-  std::optional<T> result;
-  if (detail::refuse_if_cancelled(ec)) return result;
+detail::wake_reason channel<T>::take_until(std::optional<T>& result, time_point deadline) {
+  if (detail::refuse_if_cancelled()) return detail::why_refused();
   detail::channel_access held{core_};
+  if (take(held, result) == detail::channel_attempt::must_wait) {
+    return wait_to_receive(held.hand_over(), result, deadline);
+  }
+  held.leave();
+  detail::spend_budget();
+  return detail::wake_reason::ready;
+}
+
+template <std::move_constructible T>
+[[gnu::noinline]] detail::wake_reason channel<T>::wait_to_receive(detail::channel_access held,
+                                                                  std::optional<T>& result,
+                                                                  time_point deadline) {
   for (;;) {
-    const auto attempt = take(held, result);
-    if (attempt != detail::channel_attempt::must_wait) {
-      held.leave();
-      detail::spend_budget();
-      return result;
-    }
     detail::receiver_slot<T> mine{result};
     const detail::wake_reason reason = held.wait(core_.receivers, mine, deadline);
-    if (reason == detail::wake_reason::closed) return result;
-    if (reason != detail::wake_reason::ready || mine.done) {
-      ec = error_of(reason);
-      return result;
-    }
+    if (reason == detail::wake_reason::closed) return detail::wake_reason::ready;
+    if (reason != detail::wake_reason::ready || mine.done) return reason;
     held.enter();
+    if (take(held, result) == detail::channel_attempt::must_wait) continue;
+    held.leave();
+    detail::spend_budget();
+    return detail::wake_reason::ready;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -68,6 +69,12 @@ public:
     if (held_) leave();
   }
 
+  // The lock goes on to the one returned; nobody has been claimed.
+  channel_access hand_over() noexcept {
+    held_ = false;
+    return channel_access{core_, std::adopt_lock};
+  }
+
   void enter() noexcept {
     core_.lock.lock();
     held_ = true;
@@ -105,6 +112,8 @@ public:
                deadline_clock::time_point deadline);
 
 private:
+  channel_access(channel_core& core, std::adopt_lock_t) noexcept : core_(core), held_(true) {}
+
   void leave_a_gap() noexcept;
 
   channel_core& core_;

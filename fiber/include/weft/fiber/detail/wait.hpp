@@ -102,8 +102,18 @@ inline bool refuse_if_cancelled(std::error_code& ec) {
   return (worker == nullptr || *worker->judgement != verdict::none) && refuse_now(ec);
 }
 
+// Why the running task was refused just now.
+wake_reason why_refused() noexcept;
+
 // The error of a wait that ended so; none for `ready`.
 std::error_code error_of(wake_reason reason) noexcept;
+
+inline void set_error_of(wake_reason reason, std::error_code& ec) {
+  if (ec || reason != wake_reason::ready) ec = error_of(reason);
+}
+
+// Throws it as std::system_error of `what`.
+[[noreturn]] void throw_error_of(wake_reason reason, const char* what);
 
 // Throws std::system_error for what has ended a timed wait, but for its own deadline: a task that
 // was cancelled, or whose scope has expired, must be led out.
