@@ -36,7 +36,34 @@ block_slab::~block_slab() {
   }
 }
 
+bool block_slab::is_owners_thread() const noexcept {
+  const worker_view* const owner = owner_.load(std::memory_order_relaxed);
+  return owner != nullptr && owner == running_worker;
+}
+
+// By the owner; null if it has kept none.
+control_block* block_slab::take_kept() noexcept {
+  if (kept_ == nullptr) return nullptr;
+  control_block& block = *kept_;
+  kept_ = std::exchange(block.next_ready, nullptr);
+  --kept_count_;
+  block.status.store(fiber_status::reserved, std::memory_order_relaxed);
+  return &block;
+}
+
+// Only blocks of one chunk, lest those of many be kept from being given back.
+bool block_slab::keep(control_block& block) noexcept {
+  if (!is_owners_thread() || block.home != kept_home_ || block.name.text != nullptr) return false;
+  block.next_ready = std::exchange(kept_, &block);
+  ++kept_count_;
+  return true;
+}
+
 control_block* block_slab::allocate() noexcept {
+  const bool is_owners = is_owners_thread();
+  if (is_owners) {
+    if (control_block* const kept = take_kept()) return kept;
+  }
   const std::lock_guard hold{lock_};
   block_chunk* const chunk = with_room_.empty() ? grow() : with_room_.back();
   if (chunk == nullptr) return nullptr;
@@ -51,7 +78,8 @@ control_block* block_slab::allocate() noexcept {
   }
   if (++chunk->used == block_chunk::capacity) with_room_.pop_back();
   block->status.store(fiber_status::reserved, std::memory_order_relaxed);
-  ++in_use_;
+  ++taken_;
+  if (is_owners) kept_home_ = chunk;
   return block;
 }
 
@@ -69,6 +97,7 @@ void block_slab::take_back(control_block& block) noexcept {
   block.task = nullptr;
   block.group = nullptr;
   if (block.extras != nullptr) end_extras(block.extras);  // it has never run
+  if (keep(block)) return;
   bool was_last = false;
   {
     const std::lock_guard hold{lock_};
@@ -82,21 +111,28 @@ void block_slab::take_back(control_block& block) noexcept {
 bool block_slab::put_back(control_block& block) noexcept {
   block_chunk& chunk = *block.home;
   block.next_ready = std::exchange(chunk.free, &block);
-  --in_use_;
+  --taken_;
   if (chunk.used-- == block_chunk::capacity) {
     with_room_.push_back(&chunk);  // never grows: grow() has made room
   } else if (chunk.used == 0 && with_room_.size() > 1) {
     drop(chunk);
   }
-  return abandoned_ && in_use_ == 0;
+  return abandoned_ && taken_ == 0;
 }
 
 void block_slab::abandon() noexcept {
   bool was_last = false;
   {
     const std::lock_guard hold{lock_};
+    owner_.store(nullptr, std::memory_order_relaxed);
+    while (kept_ != nullptr) {
+      control_block& block = *kept_;
+      kept_ = std::exchange(block.next_ready, nullptr);
+      --kept_count_;
+      put_back(block);
+    }
     abandoned_ = true;
-    was_last = in_use_ == 0;
+    was_last = taken_ == 0;
   }
   if (was_last) delete this;
 }

@@ -2,7 +2,8 @@
 // alone.
 //
 // Lives as long as one block of it is in use, for a handle may outlive its runtime.
-// Threads: any; the slab has a lock.
+// Threads: any; the slab has a lock. The worker that owns it keeps blocks that it has freed itself,
+// all of one chunk, and takes them again without the lock.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,9 @@
 #include <new>
 #include <vector>
 
+#include <weft/fiber/detail/atomic.hpp>
 #include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/worker_view.hpp>
 
 #include "control_block.hpp"
 
@@ -21,8 +24,8 @@ struct block_chunk;
 
 class block_slab {
 public:
-  // By new, because it ends by abandon().
-  static block_slab* create() { return new block_slab; }
+  // By new, because it ends by abandon(). Without an owner no block is kept.
+  static block_slab* create(const worker_view* owner = nullptr) { return new block_slab{owner}; }
 
   block_slab(const block_slab&) = delete;
   block_slab& operator=(const block_slab&) = delete;
@@ -36,7 +39,8 @@ public:
   // The owner gives the slab up: it goes with its last block.
   void abandon() noexcept;
 
-  std::size_t in_use() const noexcept { return in_use_; }
+  // For one thread alone.
+  std::size_t in_use() const noexcept { return taken_ - kept_count_; }
 
   std::size_t chunks() const noexcept { return chunks_.size(); }
 
@@ -50,8 +54,13 @@ public:
 private:
   template <class Visit>
   void visit_all(Visit&& visit);
-  block_slab() = default;
+
+  explicit block_slab(const worker_view* owner) noexcept : owner_(owner) {}
+
   ~block_slab();
+  bool is_owners_thread() const noexcept;
+  control_block* take_kept() noexcept;
+  bool keep(control_block& block) noexcept;
   block_chunk* grow() noexcept;
   void take_back(control_block& block) noexcept;
   bool put_back(control_block& block) noexcept;
@@ -60,8 +69,15 @@ private:
   spin_lock lock_;
   std::vector<block_chunk*> chunks_;
   std::vector<block_chunk*> with_room_;  // used last at the back
-  std::size_t in_use_ = 0;
+  std::size_t taken_ = 0;                // not free in their chunks
   bool abandoned_ = false;
+
+  // Null for none, and once abandoned. Relaxed: only the owner finds itself here.
+  atomic<const worker_view*> owner_;
+  // The owner's.
+  control_block* kept_ = nullptr;     // linked by next_ready; all of `kept_home_`
+  block_chunk* kept_home_ = nullptr;  // where the owner's last block has come from, if not kept
+  std::size_t kept_count_ = 0;
 };
 
 struct block_chunk {

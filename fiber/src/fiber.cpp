@@ -62,10 +62,16 @@ void add_one(atomic<Count>& count) noexcept {
 // Returns whether it was the last.
 template <class Count>
 bool take_one(atomic<Count>& count) noexcept {
+  // Who has the only one needs no exchange: nobody else can add to it or take from it. Pairs with
+  // the decrements of the others.
+  if (count.load(std::memory_order_acquire) == 1) {
+    count.store(0, std::memory_order_relaxed);
+    return true;
+  }
   if (__libc_single_threaded == 0) return count.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  const auto left = static_cast<Count>(count.load(std::memory_order_relaxed) - 1);
-  count.store(left, std::memory_order_relaxed);
-  return left == 0;
+  count.store(static_cast<Count>(count.load(std::memory_order_relaxed) - 1),
+              std::memory_order_relaxed);
+  return false;
 }
 
 }  // namespace

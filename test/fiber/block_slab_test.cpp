@@ -1,7 +1,9 @@
 // Where control blocks come from.
+#include <atomic>
 #include <cstdint>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -15,10 +17,20 @@ using weft::detail::block_slab;
 using weft::detail::control_block;
 using weft::detail::fiber_status;
 
-class BlockSlab : public weft::test::runtime_test {
+using weft::detail::running_worker;
+using weft::detail::worker_view;
+
+// The tests run on the thread of the slab's owner, who keeps blocks, and on another.
+class BlockSlab : public weft::test::runtime_test, public testing::WithParamInterface<bool> {
 protected:
+  void SetUp() override {
+    runtime_test::SetUp();
+    if (GetParam()) running_worker = &owner_;
+  }
+
   void TearDown() override {
     slab_->abandon();
+    running_worker = nullptr;
     runtime_test::TearDown();
   }
 
@@ -31,10 +43,15 @@ protected:
   block_slab& slab() noexcept { return *slab_; }
 
 private:
-  block_slab* slab_ = block_slab::create();
+  worker_view owner_;
+  block_slab* slab_ = block_slab::create(&owner_);
 };
 
-TEST_F(BlockSlab, blocks_are_reserved_aligned_and_differ) {
+INSTANTIATE_TEST_SUITE_P(of, BlockSlab, testing::Bool(), [](const auto& each) {
+  return each.param ? "its_owner" : "another_thread";
+});
+
+TEST_P(BlockSlab, blocks_are_reserved_aligned_and_differ) {
   const auto blocks = allocate(slab(), 2'000);
 
   EXPECT_EQ(std::set(blocks.begin(), blocks.end()).size(), 2'000u);
@@ -50,7 +67,7 @@ TEST_F(BlockSlab, blocks_are_reserved_aligned_and_differ) {
   EXPECT_EQ(slab().in_use(), 0u);
 }
 
-TEST_F(BlockSlab, the_block_freed_last_is_handed_out_first) {
+TEST_P(BlockSlab, the_block_freed_last_is_handed_out_first) {
   const auto blocks = allocate(slab(), 3);
 
   block_slab::free(*blocks[0]);
@@ -61,7 +78,7 @@ TEST_F(BlockSlab, the_block_freed_last_is_handed_out_first) {
   for (control_block* each : blocks) block_slab::free(*each);
 }
 
-TEST_F(BlockSlab, a_block_comes_back_as_good_as_new) {
+TEST_P(BlockSlab, a_block_comes_back_as_good_as_new) {
   control_block* const block = slab().allocate();
   block->give_name("former");
   block->cancel_requested = true;
@@ -83,7 +100,7 @@ TEST_F(BlockSlab, a_block_comes_back_as_good_as_new) {
   block_slab::free(*block);
 }
 
-TEST_F(BlockSlab, a_visit_sees_every_block_in_use_and_no_other) {
+TEST_P(BlockSlab, a_visit_sees_every_block_in_use_and_no_other) {
   const auto blocks = allocate(slab(), 1'200);
   std::set<control_block*> expected(blocks.begin(), blocks.end());
   for (std::size_t i = 0; i < blocks.size(); i += 3) {
@@ -98,7 +115,7 @@ TEST_F(BlockSlab, a_visit_sees_every_block_in_use_and_no_other) {
   for (control_block* each : expected) block_slab::free(*each);
 }
 
-TEST_F(BlockSlab, chunks_that_have_become_empty_are_given_back) {
+TEST_P(BlockSlab, chunks_that_have_become_empty_are_given_back) {
   for (int round = 0; round < 3; ++round) {
     const auto blocks = allocate(slab(), 10'000);
     const std::size_t at_most = slab().chunks();
@@ -111,7 +128,7 @@ TEST_F(BlockSlab, chunks_that_have_become_empty_are_given_back) {
   }
 }
 
-TEST_F(BlockSlab, a_random_order_of_allocating_and_freeing_loses_nothing) {
+TEST_P(BlockSlab, a_random_order_of_allocating_and_freeing_loses_nothing) {
   std::vector<control_block*> blocks;
   std::uint64_t state = 42;
   for (int i = 0; i < 100'000; ++i) {
@@ -134,7 +151,7 @@ TEST_F(BlockSlab, a_random_order_of_allocating_and_freeing_loses_nothing) {
   EXPECT_EQ(slab().in_use(), 0u);
 }
 
-TEST_F(BlockSlab, one_that_was_given_up_lives_until_its_last_block) {
+TEST_P(BlockSlab, one_that_was_given_up_lives_until_its_last_block) {
   block_slab* const other = block_slab::create();
   const auto blocks = allocate(*other, 600);
 
@@ -142,6 +159,44 @@ TEST_F(BlockSlab, one_that_was_given_up_lives_until_its_last_block) {
   for (control_block* each : blocks) each->give_name(std::string(100, 'n'));
 
   for (control_block* each : blocks) block_slab::free(*each);  // the last one takes it along
+}
+
+// What the owner has kept when it gives the slab up is neither lost nor in use.
+TEST_P(BlockSlab, one_that_is_given_up_with_all_blocks_free_goes_at_once) {
+  const auto blocks = allocate(slab(), 600);
+  for (control_block* each : blocks) block_slab::free(*each);
+  EXPECT_EQ(slab().in_use(), 0u);  // TearDown() gives it up; the leak checker looks whether it goes
+}
+
+TEST_P(BlockSlab, blocks_may_be_freed_and_visited_by_others_while_it_allocates) {
+  constexpr std::size_t count = 20'000;
+  std::vector<std::atomic<control_block*>> given(count);
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    for (auto& each : given) {
+      control_block* block = nullptr;
+      while ((block = each.load(std::memory_order_acquire)) == nullptr) std::this_thread::yield();
+      block_slab::free(*block);
+    }
+  });
+  std::thread visitor([&] {
+    while (!done.load(std::memory_order_acquire)) {
+      slab().try_for_each([](const control_block& block) { EXPECT_NE(block.home, nullptr); });
+      std::this_thread::yield();
+    }
+  });
+  // Every other one is freed here, between those that the other thread frees.
+  for (auto& each : given) {
+    control_block* const mine = slab().allocate();
+    control_block* const theirs = slab().allocate();
+    ASSERT_NE(mine, theirs);
+    block_slab::free(*mine);
+    each.store(theirs, std::memory_order_release);
+  }
+  other.join();
+  done.store(true, std::memory_order_release);
+  visitor.join();
+  EXPECT_EQ(slab().in_use(), 0u);
 }
 
 }  // namespace
