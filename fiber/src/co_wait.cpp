@@ -14,7 +14,11 @@ wake_reason end_suspension(deadline_clock::time_point deadline) noexcept {
   return scheduler::running()->end_suspension(deadline);
 }
 
-void suspend_ready(continuation& then) noexcept { scheduler::running()->suspend_ready(then); }
+void suspend_ready(continuation& then) noexcept {
+  scheduler& worker = *scheduler::running();
+  worker.poll_soon();
+  worker.suspend_ready(then);
+}
 
 bool in_frame_of_coroutine(const void* object) noexcept {
   scheduler* const worker = scheduler::running();

@@ -16,11 +16,18 @@ void require_held(const std::unique_lock<mutex>& lock) noexcept {
 }  // namespace
 
 condition_variable::~condition_variable() {
-  // Whoever has just notified may still be inside.
-  const std::lock_guard hold{lock_};
-  if (!waiters_.empty()) {
+  // Whoever has just notified may still be inside, and who was to be notified when its time was
+  // already over: it may be destroyed nevertheless ([thread.condition.condvar]).
+  lock_.lock();
+  if (waiters_.any_armed()) {
     detail::misuse("a condition_variable was destroyed while somebody waited for it");
   }
+  while (!waiters_.empty()) {
+    lock_.unlock();
+    detail::let_others_run();
+    lock_.lock();
+  }
+  lock_.unlock();
 }
 
 void condition_variable::notify_one() noexcept {

@@ -38,6 +38,7 @@ mutex::~mutex() {
   if (holder_.load(std::memory_order_relaxed) != 0) {
     detail::misuse("a mutex was destroyed while it was held");
   }
+  if (!waiters_.empty()) detail::misuse("a mutex was destroyed while somebody waited for it");
 }
 
 bool mutex::take_if_free(std::uintptr_t task) noexcept {
@@ -157,7 +158,8 @@ waiter* mutex::hand_on(std::uintptr_t task) noexcept {
   const std::lock_guard hold{lock_};
   waiter* const next = waiters_.claim_first(wake_reason::ready);
   std::uintptr_t holder = next != nullptr ? key_of(*next) : 0;
-  if (!waiters_.empty()) holder |= contended;
+  // Who is still in the list though nobody could be claimed does not want it any more.
+  if (next != nullptr && !waiters_.empty()) holder |= contended;
   // Pairs with the exchange in take_if_free(); the next one has it from the claim.
   holder_.store(holder, std::memory_order_release);
   return next;

@@ -344,11 +344,9 @@ void scheduler::keep_stack(control_block& self) noexcept {
   if (self.is_coroutine()) runs_on_ = std::exchange(self.bound_stack, nullptr);
 }
 
-// For a yield: whether somebody is, as far as is known without a look at the driver each time.
+// For a yield: whether somebody is. If not, it may be because nobody has looked what has happened.
 bool scheduler::others_are_ready() {
   if (!ready_.empty()) return true;
-  budget = budget_a_run;
-  if (--picks_until_poll_ != 0) return false;
   picks_until_poll_ = picks_a_round_;
   poll(deadline_clock::time_point::min());
   retry_stalled();

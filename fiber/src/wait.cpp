@@ -1,3 +1,5 @@
+#include <sched.h>
+
 #include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
@@ -114,7 +116,18 @@ void warm_next_fiber() noexcept {
 }
 
 void give_way() {
-  if (scheduler* const worker = scheduler::running()) worker->yield();
+  scheduler* const worker = scheduler::running();
+  if (worker == nullptr) return;
+  worker->poll_soon();
+  worker->yield();
+}
+
+void let_others_run() noexcept {
+  if (scheduler* const worker = scheduler::running()) {
+    worker->yield();
+  } else {
+    ::sched_yield();
+  }
 }
 
 }  // namespace weft::detail

@@ -81,12 +81,26 @@ void wait_list::remove(wait_node& entry) noexcept {
 }
 
 wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
-  while (head_ != nullptr) {
+  if (head_ == nullptr) return nullptr;
+  const wait_node* const last = head_->previous;
+  for (;;) {
     wait_node& first = *head_;
     remove(first);
     if (first.owner->claim_in_list(reason) || planted(bug::notify_readies_again)) return &first;
+    // Its task comes for it: until then whoever destroys the place of the list has to see it.
+    push_back(first);
+    if (&first == last) return nullptr;
   }
-  return nullptr;
+}
+
+bool wait_list::any_armed() const noexcept {
+  const wait_node* each = head_;
+  if (each == nullptr) return false;
+  do {
+    if (each->owner->armed()) return true;
+    each = each->next;
+  } while (each != head_);
+  return false;
 }
 
 wait_node* wait_list::claim_some(std::size_t& count, wake_reason reason) noexcept {

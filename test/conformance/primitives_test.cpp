@@ -1,6 +1,7 @@
 // What every kind of task may rely on when it shares locks, conditions, counts and channels.
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -189,6 +190,30 @@ TYPED_TEST(Primitives, a_timed_condition_wait_ends_with_the_time) {
 
     EXPECT_FALSE(changed.wait_for(hold, 2ms, [] { return false; }));
     EXPECT_TRUE(changed.wait_for(hold, -1s, [] { return true; }));
+  });
+}
+
+// [thread.condition.condvar]: once all have been notified, whatever has woken them.
+TYPED_TEST(Primitives, a_condition_may_go_before_those_that_were_notified) {
+  this->run([] {
+    for (int round = 0; round < 20; ++round) {
+      typename TestFixture::mutex lock;
+      auto changed = std::make_unique<typename TestFixture::condition_variable>();
+      std::error_code ec;
+      typename TestFixture::task waiting{[&] {
+        std::unique_lock hold{lock};
+        changed->wait(hold, ec);
+        EXPECT_TRUE(hold.owns_lock());
+      }};
+      waiting.until_it_waits();
+
+      waiting.request_cancel();
+      changed->notify_all();
+      changed.reset();
+      waiting.join();
+
+      EXPECT_EQ(ec, weft::errc::cancelled);
+    }
   });
 }
 

@@ -142,4 +142,25 @@ TYPED_TEST(ScopeExpiry, ends_a_loop_of_short_waits) {
   });
 }
 
+// A fiber learns it when its worker looks what is due: after 64 calls that do not wait.
+TYPED_TEST(ScopeExpiry, is_noticed_by_a_task_that_computes_between_calls_which_need_not_wait) {
+  this->run([] {
+    typename TestFixture::semaphore free{1};
+    const weft::timeout limit{1ms};
+    const auto over = std::chrono::steady_clock::now() + 2ms;
+    while (std::chrono::steady_clock::now() < over) {
+    }
+
+    std::error_code ec;
+    int calls = 0;
+    for (; !ec && calls < 1'000; ++calls) {
+      free.acquire(ec);
+      if (!ec) free.release();
+    }
+
+    EXPECT_EQ(ec, weft::errc::timed_out);
+    EXPECT_LE(calls, 65);
+  });
+}
+
 }  // namespace

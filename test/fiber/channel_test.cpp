@@ -336,4 +336,21 @@ TEST_F(ChannelDeath, destroyed_while_somebody_waits_ends_the_process) {
       testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
 }
 
+// Whom the wake-up does not reach has still to come back to it.
+TEST_F(ChannelDeath, destroyed_before_one_that_was_cancelled_has_gone_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          std::optional<channel<int>> values{std::in_place, 0};
+          auto child = spawn([&] { values->receive(); });
+          yield();
+          child.request_cancel();
+          values->close();
+          values.reset();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
+}
+
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include <weft/co.hpp>
 #include <weft/fiber.hpp>
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
@@ -195,14 +196,49 @@ TEST_F(Driver, it_is_polled_without_waiting_every_61_picks_while_fibers_are_read
   });
 }
 
-TEST_F(Driver, it_is_polled_every_61_yields_of_a_fiber_that_is_alone) {
+TEST_F(Driver, it_is_polled_at_every_yield_of_a_fiber_that_is_alone) {
   run([] {
     poll_notes notes;
     install(notes);
 
-    for (int i = 0; i < 610; ++i) yield();
+    for (int i = 0; i < 10; ++i) yield();
 
     EXPECT_EQ(notes.deadlines, std::vector(10, not_at_all));
+  });
+}
+
+TEST_F(Driver, it_is_polled_after_64_calls_that_have_not_waited_whoever_is_ready) {
+  run([] {
+    weft::semaphore none;
+    poll_notes notes;
+    install(notes);
+
+    for (int i = 0; i < 640; ++i) none.try_acquire();
+    EXPECT_EQ(notes.deadlines, std::vector(10, not_at_all));
+
+    bool running = true;
+    auto other = weft::spawn([&] {
+      while (running) yield();
+    });
+    notes.deadlines.clear();
+    for (int i = 0; i < 640; ++i) none.try_acquire();
+    EXPECT_GE(notes.deadlines.size(), 10u);
+    running = false;
+    other.join();
+  });
+}
+
+TEST_F(Driver, it_is_polled_after_64_operations_of_a_coroutine_that_have_not_waited) {
+  run([] {
+    poll_notes notes;
+    install(notes);
+    weft::semaphore many{640};
+
+    weft::co::spawn([&]() -> weft::co::task<> {
+      notes.deadlines.clear();
+      for (int i = 0; i < 640; ++i) co_await many.co_acquire();
+      EXPECT_EQ(notes.deadlines, std::vector(10, not_at_all));
+    }).join();
   });
 }
 

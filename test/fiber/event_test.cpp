@@ -231,4 +231,21 @@ TEST_F(EventDeath, destroyed_while_somebody_waits_ends_the_process) {
       testing::KilledBySignal(SIGABRT), "event was destroyed while somebody waited");
 }
 
+// Whom the wake-up does not reach has still to come back to it.
+TEST_F(EventDeath, destroyed_before_one_that_was_cancelled_has_gone_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          event happened;
+          auto child = spawn([&] { happened.wait(); });
+          yield();
+          child.request_cancel();
+          happened.set();
+          happened.~event();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "event was destroyed while somebody waited");
+}
+
 }  // namespace

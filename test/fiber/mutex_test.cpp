@@ -409,6 +409,26 @@ TEST_F(MutexDeath, destroyed_while_it_is_held_ends_the_process) {
       testing::KilledBySignal(SIGABRT), "a mutex was destroyed while it was held");
 }
 
+TEST_F(MutexDeath, destroyed_before_one_that_was_cancelled_has_gone_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          mutex lock;
+          lock.lock();
+          auto child = spawn([&] {
+            std::error_code ec;
+            lock.lock(ec);
+          });
+          yield();
+          child.request_cancel();
+          lock.unlock();
+          lock.~mutex();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "a mutex was destroyed while somebody waited");
+}
+
 TEST_F(MutexDeath, unlocked_by_another_fiber_ends_the_process) {
   EXPECT_EXIT(
       {

@@ -275,4 +275,21 @@ TEST_F(SemaphoreDeath, a_count_that_is_too_high_ends_the_process) {
       testing::KilledBySignal(SIGABRT), "a count over semaphore::max");
 }
 
+// Whom the wake-up does not reach has still to come back to it.
+TEST_F(SemaphoreDeath, destroyed_before_one_that_was_cancelled_has_gone_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          semaphore free;
+          auto child = spawn([&] { free.acquire(); });
+          yield();
+          child.request_cancel();
+          free.release();
+          free.~semaphore();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "semaphore was destroyed while somebody waited");
+}
+
 }  // namespace

@@ -21,7 +21,8 @@ bool suspend_until(continuation& then, deadline_clock::time_point deadline,
                    cancellation mode) noexcept;
 wake_reason end_suspension(deadline_clock::time_point deadline) noexcept;
 
-// The running task is ready, and goes on in `then` after those that are so already.
+// The running task has made so many calls that it gives way, as by give_way(): it is ready, and
+// goes on in `then` after those that are so already.
 void suspend_ready(continuation& then) noexcept;
 
 // As spend_budget(); true when the caller has to suspend instead of giving way itself.

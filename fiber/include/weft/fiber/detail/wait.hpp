@@ -119,8 +119,11 @@ inline void set_error_of(wake_reason reason, std::error_code& ec) {
 // was cancelled, or whose scope has expired, must be led out.
 void throw_unless_own_deadline(const std::error_code& ec, const char* what);
 
-// The running fiber yields.
+// The running fiber yields after so many calls that the worker looks what has happened meanwhile.
 void give_way();
+
+// For what others, who are about to go on, have to do first.
+void let_others_run() noexcept;
 
 // Counts a call that does not park; after 64 of them the fiber yields. What takes something that
 // others may wait for calls it before it takes it.

@@ -6,7 +6,7 @@
 // one claim succeeds, so every wait ends for exactly one reason, and whoever claimed it resumes it.
 // A claim that fails passes the wake-up on to the next in the list. The one who waited unlinks what
 // is still published, under the same locks, before it waits again: no stale wake-up ever reaches a
-// later wait.
+// later wait, and no place goes unnoticed while somebody has still to come back to it.
 // Threads: any, as the locks allow.
 #pragma once
 
@@ -98,7 +98,11 @@ bool wake(waiter& entry, wake_reason reason) noexcept;
 // Threads: whoever holds the lock that its owner keeps beside it.
 class wait_list {
 public:
+  // A wait that has ended for another reason is there until its task has taken it out.
   bool empty() const noexcept { return head_ == nullptr; }
+
+  // Whether one of them has not ended.
+  bool any_armed() const noexcept;
 
   // What claim_first() would look at first, or null.
   const wait_node* first() const noexcept { return head_; }
@@ -106,8 +110,8 @@ public:
   void push_back(wait_node& entry) noexcept;
   void remove(wait_node& entry) noexcept;
 
-  // Takes out and claims the first wait that can still be ended, or returns null. The caller
-  // resumes it, best after it has given up the lock.
+  // Takes out and claims the first wait that can still be ended, or returns null; those before it
+  // go to the back. The caller resumes it, best after it has given up the lock.
   waiter* claim_first(wake_reason reason) noexcept {
     if (head_ == nullptr) return nullptr;
     wait_node* const taken = claim_first_node(reason);
