@@ -110,13 +110,18 @@ scheduler* least_loaded_worker() { return &require_scheduler().siblings().least_
 
 control_block* reserve_fiber(const spawn_options& options, const spawn_place& place,
                              std::error_code& ec) {
+  const scheduler* const mine = scheduler::running();
   scheduler& worker = place.worker != nullptr ? *place.worker : require_scheduler();
   // As other workers are refused. What a fiber spawns beside itself is cancelled with it instead.
-  if (place.worker != nullptr && &worker == scheduler::running() && worker.is_ending()) {
-    ec = errc::closed;
-    return nullptr;
+  const bool refused = place.worker != nullptr && &worker == mine && worker.is_ending();
+  if (refused) ec = errc::closed;
+  control_block* const block = refused ? nullptr : worker.reserve(options, place, ec);
+  // A fiber that has been cancelled with the runtime is told so, and ends as such.
+  if (block == nullptr && ec == errc::closed && mine != nullptr &&
+      *mine->judgement == verdict::cancelled) {
+    ec = errc::cancelled;
   }
-  return worker.reserve(options, place, ec);
+  return block;
 }
 
 void* task_storage(control_block& block, std::size_t size, std::size_t alignment,
@@ -150,7 +155,9 @@ void throw_spawn_error(std::error_code ec) {
   if (ec == std::errc::invalid_argument) {
     throw std::system_error(ec, "weft::spawn: a stack may have at most 1 GiB");
   }
-  if (ec == errc::closed) throw std::system_error(ec, "weft::spawn: the runtime is ending");
+  if (ec == errc::closed || ec == errc::cancelled) {
+    throw std::system_error(ec, "weft::spawn: the runtime is ending");
+  }
   throw std::system_error(ec, std::string("weft::spawn: no memory for another fiber") +
                                   how_to_get_stacks);
 }

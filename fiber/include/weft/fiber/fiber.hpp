@@ -324,8 +324,9 @@ auto spawn(Function&& function, std::source_location location = std::source_loca
 /// Spawns a fiber on worker `index` of the runtime, counted from 0; it runs there, on another
 /// thread, as soon as that worker comes to it. A fiber never changes its worker.
 ///
-/// Errors: as spawn(); errc::closed once the main function of the runtime has returned,
-///         std::errc::invalid_argument when there is no such worker.
+/// Errors: as spawn(); errc::closed once the main function of the runtime has returned, or
+///         errc::cancelled if the caller has been cancelled, too; std::errc::invalid_argument when
+///         there is no such worker.
 template <fiber_function Function>
 auto spawn_on(std::size_t index, const spawn_options& options, Function&& function,
               std::error_code& ec) {
