@@ -96,8 +96,8 @@ public:
   /// Has a fiber of worker 0 call `function()`; what that throws is reported as of a detached
   /// fiber. What is posted before run() waits for it. Never waits.
   ///
-  /// Errors: errc::closed, thrown, from the end of the main function to the next run(); else as
-  ///         weft::spawn().
+  /// Errors: errc::closed, thrown, from the end of the main function to the next run(), or
+  ///         errc::cancelled in a fiber that was cancelled by that end; else as weft::spawn().
   template <fiber_function Function>
   void post(Function&& function, std::source_location location = std::source_location::current()) {
     detail::handle_maker::spawn({.worker = worker(0)}, {.location = location},
