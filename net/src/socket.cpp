@@ -1,5 +1,6 @@
 // Connecting, closing and the options of weft::net::socket.
 #include <algorithm>
+#include <limits>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -159,21 +160,32 @@ void socket::set_keep_alive(bool on) {
   throw_if(ec, "socket::set_keep_alive");
 }
 
-void socket::set_receive_buffer_size(int bytes, std::error_code& ec) noexcept {
-  set_option(SOL_SOCKET, SO_RCVBUF, bytes, ec);
+namespace {
+
+// Options are ints: what is more is as much as they take.
+template <class Integer>
+int option_value(Integer wanted) noexcept {
+  constexpr auto most = static_cast<Integer>(std::numeric_limits<int>::max());
+  return static_cast<int>(std::min(wanted, most));
 }
 
-void socket::set_receive_buffer_size(int bytes) {
+}  // namespace
+
+void socket::set_receive_buffer_size(std::size_t bytes, std::error_code& ec) noexcept {
+  set_option(SOL_SOCKET, SO_RCVBUF, option_value(bytes), ec);
+}
+
+void socket::set_receive_buffer_size(std::size_t bytes) {
   std::error_code ec;
   set_receive_buffer_size(bytes, ec);
   throw_if(ec, "socket::set_receive_buffer_size");
 }
 
-void socket::set_send_buffer_size(int bytes, std::error_code& ec) noexcept {
-  set_option(SOL_SOCKET, SO_SNDBUF, bytes, ec);
+void socket::set_send_buffer_size(std::size_t bytes, std::error_code& ec) noexcept {
+  set_option(SOL_SOCKET, SO_SNDBUF, option_value(bytes), ec);
 }
 
-void socket::set_send_buffer_size(int bytes) {
+void socket::set_send_buffer_size(std::size_t bytes) {
   std::error_code ec;
   set_send_buffer_size(bytes, ec);
   throw_if(ec, "socket::set_send_buffer_size");
@@ -184,7 +196,11 @@ void socket::set_linger(std::optional<std::chrono::seconds> linger, std::error_c
     ec = errc::closed;
     return;
   }
-  const ::linger value{linger ? 1 : 0, linger ? static_cast<int>(linger->count()) : 0};
+  if (linger && linger->count() < 0) {
+    ec = std::make_error_code(std::errc::invalid_argument);
+    return;
+  }
+  const ::linger value{linger ? 1 : 0, linger ? option_value(linger->count()) : 0};
   ec = check_result(::setsockopt(native_handle(), SOL_SOCKET, SO_LINGER, &value, sizeof value));
 }
 

@@ -1,5 +1,7 @@
 // Moving and shutting down sockets, and their options.
 #include <chrono>
+#include <climits>
+#include <cstdint>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <optional>
@@ -168,6 +170,50 @@ TEST_F(Options, a_linger_of_zero_seconds_resets_the_connection_at_close) {
     read_some_text(peer, 10, ec);
 
     EXPECT_EQ(ec, std::errc::connection_reset);
+  });
+}
+
+TEST_F(Options, a_linger_beyond_what_the_system_counts_is_the_longest_there_is) {
+  run([] {
+    auto [ours, peer] = tcp_pair();
+    for (const std::int64_t seconds :
+         {std::int64_t{INT_MAX}, std::int64_t{INT_MAX} + 1, std::int64_t{1} << 32, INT64_MAX}) {
+      ours.set_linger(std::chrono::seconds{seconds});
+      linger set{};
+      socklen_t size = sizeof set;
+      ASSERT_EQ(::getsockopt(ours.native_handle(), SOL_SOCKET, SO_LINGER, &set, &size), 0);
+
+      EXPECT_EQ(set.l_onoff, 1);
+      EXPECT_EQ(set.l_linger, INT_MAX);
+    }
+  });
+}
+
+TEST_F(Options, a_linger_of_less_than_nothing_is_refused) {
+  run([] {
+    auto [ours, peer] = tcp_pair();
+    EXPECT_EQ(code_thrown_by([&s = ours] { s.set_linger(std::chrono::seconds{-1}); }),
+              std::errc::invalid_argument);
+    linger set{};
+    socklen_t size = sizeof set;
+    ASSERT_EQ(::getsockopt(ours.native_handle(), SOL_SOCKET, SO_LINGER, &set, &size), 0);
+
+    EXPECT_EQ(set.l_onoff, 0);
+  });
+}
+
+TEST_F(Options, a_buffer_beyond_what_the_system_counts_is_the_largest_there_is) {
+  run([] {
+    auto [ours, peer] = unix_pair();
+    ours.set_send_buffer_size(INT_MAX);
+    ours.set_receive_buffer_size(INT_MAX);
+    const int most_sent = ours.get_option(SOL_SOCKET, SO_SNDBUF);
+    const int most_received = ours.get_option(SOL_SOCKET, SO_RCVBUF);
+    ours.set_send_buffer_size(std::size_t{1} << 32);
+    ours.set_receive_buffer_size(std::size_t{1} << 32);
+
+    EXPECT_EQ(ours.get_option(SOL_SOCKET, SO_SNDBUF), most_sent);
+    EXPECT_EQ(ours.get_option(SOL_SOCKET, SO_RCVBUF), most_received);
   });
 }
 

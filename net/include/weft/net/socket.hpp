@@ -147,13 +147,15 @@ public:
   /// Probes an idle connection (SO_KEEPALIVE).
   void set_keep_alive(bool on, std::error_code& ec) noexcept;
   void set_keep_alive(bool on);
-  /// Bytes that the kernel buffers; it doubles the value (man 7 socket).
-  void set_receive_buffer_size(int bytes, std::error_code& ec) noexcept;
-  void set_receive_buffer_size(int bytes);
-  void set_send_buffer_size(int bytes, std::error_code& ec) noexcept;
-  void set_send_buffer_size(int bytes);
+  /// Bytes that the kernel buffers; it doubles the value and caps it (man 7 socket).
+  void set_receive_buffer_size(std::size_t bytes, std::error_code& ec) noexcept;
+  void set_receive_buffer_size(std::size_t bytes);
+  void set_send_buffer_size(std::size_t bytes, std::error_code& ec) noexcept;
+  void set_send_buffer_size(std::size_t bytes);
   /// What close() does with unsent data: nothing means the system's default, which sends it in the
-  /// background; zero seconds drops it and resets the connection (SO_LINGER).
+  /// background; zero seconds drops it and resets the connection; more has close() block the thread
+  /// for so long at most (SO_LINGER). What is beyond the range of the option is taken as its end.
+  /// Errors: also std::errc::invalid_argument for less than zero.
   void set_linger(std::optional<std::chrono::seconds> linger, std::error_code& ec) noexcept;
   void set_linger(std::optional<std::chrono::seconds> linger);
 
