@@ -219,7 +219,7 @@ std::ptrdiff_t retry_when_ready(io_turn& turn, Attempt&& attempt, std::error_cod
 }
 
 // What a coroutine of the library awaits of its turn: to be granted it. Returns whether it was.
-class co_turn final : public weft::detail::co_operation<co_turn> {
+class [[nodiscard]] co_turn final : public weft::detail::co_operation<co_turn> {
 public:
   co_turn(io_turn& turn, std::error_code& ec) noexcept : turn_(turn), ec_(ec) { ec.clear(); }
 
@@ -239,7 +239,7 @@ private:
 };
 
 // The same: that the operation may succeed.
-class co_ready final : public weft::detail::co_operation<co_ready> {
+class [[nodiscard]] co_ready final : public weft::detail::co_operation<co_ready> {
 public:
   co_ready(io_turn& turn, std::error_code& ec) noexcept : turn_(turn), ec_(ec) {}
 

@@ -21,7 +21,7 @@ struct io_buffer;
 enum class direction : std::uint8_t;
 enum class io_progress : std::uint8_t;
 
-class co_transfer : public weft::detail::co_operation<co_transfer> {
+class [[nodiscard]] co_transfer : public weft::detail::co_operation<co_transfer> {
 public:
   enum class kind : std::uint8_t { read_some, read, borrow, write };
 
@@ -65,7 +65,7 @@ private:
 };
 
 // The same for borrowed_bytes.
-class co_borrow final : public co_transfer {
+class [[nodiscard]] co_borrow final : public co_transfer {
 public:
   co_borrow(const descriptor& target, std::size_t at_most, weft::detail::error_to error,
             bool eof_is_empty) noexcept;
