@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <functional>
+#include <type_traits>
 
+#include <weft/fiber/cancel_scope.hpp>
 #include <weft/fiber/co/task.hpp>
 #include <weft/fiber/duration.hpp>
 #include <weft/net/endpoint.hpp>
@@ -26,6 +28,20 @@ using connection_handler = std::function<void(socket& connection)>;
 /// The same for a handler that wants to know whose connection it is, even if the peer has gone.
 using peer_handler = std::function<void(socket& connection, const endpoint& peer)>;
 
+namespace detail {
+// Whether a call with these returns a coroutine that has not run yet.
+template <class Handler, class... Arguments>
+inline constexpr bool returns_coroutine = false;
+template <class Handler, class... Arguments>
+  requires std::is_invocable_v<Handler&, Arguments...>
+inline constexpr bool returns_coroutine<Handler, Arguments...> =
+    weft::detail::is_coroutine_to_run<std::invoke_result_t<Handler&, Arguments...>>;
+
+template <class Handler>
+inline constexpr bool is_handler_coroutine =
+    returns_coroutine<Handler, socket&> || returns_coroutine<Handler, socket&, const endpoint&>;
+}  // namespace detail
+
 /// Accepts connections and calls `handler` for each on a fiber of its own.
 ///
 /// A handler may let exceptions out: one that says that the peer has gone (errc::eof,
@@ -41,6 +57,15 @@ using peer_handler = std::function<void(socket& connection, const endpoint& peer
 void serve(listener& listener, const connection_handler& handler,
            const serve_options& options = {});
 void serve(listener& listener, const peer_handler& handler, const serve_options& options = {});
+
+/// Refuses a handler that is a coroutine: that is for co_serve().
+template <class Handler>
+  requires detail::is_handler_coroutine<Handler>
+void serve(listener& /*listener*/, Handler&& /*handler*/, const serve_options& /*options*/ = {}) {
+  static_assert(!detail::is_handler_coroutine<Handler>,
+                "the connection would be closed before the coroutine runs: use "
+                "weft::net::co_serve()");
+}
 
 /// What a coroutine does with one connection. The socket is there until it has ended.
 using co_connection_handler = std::function<co::task<>(socket& connection)>;
