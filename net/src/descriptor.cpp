@@ -33,6 +33,11 @@ descriptor descriptor::adopt(int fd, bool tcp_stream, std::error_code& ec) noexc
   return result;
 }
 
+bool descriptor::is_open() const noexcept {
+  const fd_record* const here = record();
+  return here != nullptr && here->is_generation(generation_);
+}
+
 // Null but for the one that closes it. Relaxed: the lock of the record orders the rest.
 fd_record* descriptor::take_record() noexcept {
   fd_record* const record = record_.load(std::memory_order_relaxed);
@@ -44,15 +49,14 @@ fd_record* descriptor::take_record() noexcept {
 
 void descriptor::close() noexcept {
   if (fd_record* const record = take_record()) {
-    if (retire_record(*record)) close_number(fd_);
+    if (retire_record(*record, generation_) == retired::unused) close_number(fd_);
   }
 }
 
 int descriptor::release() noexcept {
   fd_record* const record = take_record();
-  if (record == nullptr) return -1;
-  poller::unwatch(fd_, *record);
-  retire_record(*record, record_state::released);
+  if (record == nullptr || !poller::unwatch(fd_, *record, generation_)) return -1;
+  if (retire_record(*record, generation_, record_state::released) == retired::not_at_all) return -1;
   ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) & ~O_NONBLOCK);
   return fd_;
 }

@@ -50,7 +50,7 @@ public:
   // Checks for cancellation and waits for the turn.
   // Errors: errc::cancelled, errc::closed.
   io_turn(const descriptor& target, direction which, std::error_code& ec)
-      : fd_(target.fd()), record_(record_of(target)), generation_(target.generation()),
+      : fd_(target.number()), record_(record_of(target)), generation_(target.generation()),
         which_(which) {
     refused_ = weft::detail::refuse_if_cancelled(ec);
     if (!refused_) take_turn(ec);
@@ -59,7 +59,7 @@ public:
 
   // For a coroutine, which then calls begin().
   io_turn(const descriptor& target, direction which) noexcept
-      : fd_(target.fd()), record_(record_of(target)), generation_(target.generation()),
+      : fd_(target.number()), record_(record_of(target)), generation_(target.generation()),
         which_(which), refused_(true) {}
 
   io_turn(const io_turn&) = delete;

@@ -45,8 +45,9 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   // Still in use when somebody closed the descriptor behind our back and the number came again.
   record.lock.lock();
   const bool left_over = record.state != record_state::free;
+  const std::uint32_t generation = record.generation.load(std::memory_order_relaxed);
   record.lock.unlock();
-  if (left_over) retire_record(record);
+  if (left_over) retire_record(record, generation);
   const std::lock_guard hold{record.lock};
   record.tcp_stream = tcp_stream;
   record.state = record_state::open;
@@ -57,11 +58,14 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   return &record;
 }
 
-bool retire_record(fd_record& record, record_state if_used) noexcept {
+retired retire_record(fd_record& record, std::uint32_t generation, record_state if_used) noexcept {
   std::array<wait_node*, 4> evicted{};
   record.lock.lock();
-  record.generation.store(record.generation.load(std::memory_order_relaxed) + 1,
-                          std::memory_order_relaxed);
+  if (!record.is_generation(generation)) {
+    record.lock.unlock();
+    return retired::not_at_all;
+  }
+  record.generation.store(generation + 1, std::memory_order_relaxed);
   record.poller_id.store(0, std::memory_order_relaxed);
   record.last_events.store(0, std::memory_order_relaxed);
   std::size_t count = 0;
@@ -75,7 +79,7 @@ bool retire_record(fd_record& record, record_state if_used) noexcept {
   record.state = unused ? record_state::free : if_used;
   record.lock.unlock();
   for (wait_node* const each : evicted) weft::detail::resume_all(each);
-  return unused;
+  return unused ? retired::unused : retired::still_in_use;
 }
 
 bool end_turn_locked(fd_record& record, direction which, std::uint32_t generation) noexcept {

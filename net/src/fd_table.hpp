@@ -87,9 +87,16 @@ struct fd_record {
 // failure (std::errc::not_enough_memory).
 fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept;
 
-// Ends every wait on the descriptor with errc::closed and starts the next generation. Returns
-// whether nobody uses the number any more: if not, end_turn() will tell the last one that does.
-bool retire_record(fd_record& record, record_state if_used = record_state::closing) noexcept;
+// What has come of the retirement of a record.
+enum class retired : std::uint8_t {
+  not_at_all,    // it is of another generation: the number stands for something else
+  still_in_use,  // end_turn() will tell the last one that uses the number
+  unused,
+};
+
+// Ends every wait on the descriptor of this generation with errc::closed and starts the next one.
+retired retire_record(fd_record& record, std::uint32_t generation,
+                      record_state if_used = record_state::closing) noexcept;
 
 // Ends the turn of an operation that began in this generation, and gives it to the next in line.
 // Returns whether the caller has to close the descriptor, which was closed while it was in use.

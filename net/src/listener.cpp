@@ -188,7 +188,6 @@ listener& listener::operator=(listener&& other) noexcept {
 }
 
 void listener::close() noexcept {
-  if (!descriptor_.is_open()) return;
   socket_file file;
   {
     const std::lock_guard hold{file_lock_};

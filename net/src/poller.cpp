@@ -126,14 +126,17 @@ bool poller::start_watching(int fd, fd_record& record, std::error_code& ec) noex
   return true;
 }
 
-void poller::unwatch(int fd, fd_record& record) noexcept {
+bool poller::unwatch(int fd, fd_record& record, std::uint32_t generation) noexcept {
   const std::lock_guard hold{registry_lock};
   record.lock.lock();
-  const std::uint32_t id = record.poller_id.exchange(0, std::memory_order_relaxed);
+  const bool same = record.is_generation(generation);
+  const std::uint64_t id =
+      same ? record.poller_id.exchange(0, std::memory_order_relaxed) : std::uint64_t{0};
   record.lock.unlock();
   const auto found = std::ranges::find(registry, id, &std::pair<std::uint32_t, int>::first);
   // Cannot fail for a descriptor that is registered and open.
   if (found != registry.end()) ::epoll_ctl(found->second, EPOLL_CTL_DEL, fd, nullptr);
+  return same;
 }
 
 int poller::wait_for_events(clock::time_point deadline) noexcept {

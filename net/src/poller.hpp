@@ -88,8 +88,9 @@ public:
     return watching == id_ || is_sibling(watching) || start_watching(fd, record, ec);
   }
 
-  // The opposite, for a descriptor that lives on without us. Any thread.
-  static void unwatch(int fd, fd_record& record) noexcept;
+  // The opposite, for a descriptor that lives on without us. False, and nothing done, if the record
+  // is of another generation. Any thread.
+  static bool unwatch(int fd, fd_record& record, std::uint32_t generation) noexcept;
 
   buffer_pool& buffers() noexcept { return *buffers_; }
 

@@ -124,14 +124,18 @@ socket socket::connect(const endpoint& remote) {
 }
 
 void socket::shutdown(side which, std::error_code& ec) noexcept {
-  if (!is_open()) {
+  const int fd = native_handle();
+  if (fd < 0) {
     ec = errc::closed;
     return;
   }
   const int how = which == side::read ? SHUT_RD : which == side::write ? SHUT_WR : SHUT_RDWR;
-  ec = check_result(::shutdown(native_handle(), how));
+  ec = check_result(::shutdown(fd, how));
   // No event tells the writer of a UNIX socket that its own side was shut down.
-  if (which != side::read) detail::try_again(*descriptor_.record(), detail::direction::write);
+  detail::fd_record* const record = descriptor_.record();
+  if (which != side::read && record != nullptr) {
+    detail::try_again(*record, detail::direction::write);
+  }
 }
 
 void socket::shutdown(side which) {

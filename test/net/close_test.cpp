@@ -1,6 +1,7 @@
 // Closing a socket that others wait on, and numbers of descriptors that come again.
 #include <array>
 #include <cstring>
+#include <fcntl.h>
 #include <memory>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -373,7 +374,100 @@ TEST_F(Close, a_socket_closed_by_others_behind_our_back_leaves_its_number_usable
 
     EXPECT_EQ(reader.result(), errc::closed);
     EXPECT_EQ(read_some_text(next), "x");
-    EXPECT_EQ(next.release(), number);  // so that it is closed once
+  });
+}
+
+// A socket whose number others have closed, and the next one that got it.
+struct old_and_next {
+  socket old;
+  socket next;
+  unique_fd next_peer;
+};
+
+old_and_next with_one_number() {
+  socket old = unix_pair().ours;
+  const int number = old.native_handle();
+  ::close(number);
+  std::array<int, 2> fds{};
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
+  EXPECT_EQ(fds[0], number);
+  return {std::move(old), socket::adopt(fds[0]), unique_fd{fds[1]}};
+}
+
+std::string passes_through(old_and_next& both) {
+  auto sender = spawn([&both] { send_all(both.next_peer, "x"); });
+  return read_some_text(both.next);
+}
+
+TEST_F(Close, of_an_old_socket_leaves_the_next_one_with_its_number_open) {
+  run([] {
+    for (const bool destroyed : {false, true}) {
+      old_and_next both = with_one_number();
+      auto reader = spawn_reader(both.next);
+      one_turn();
+      if (destroyed) {
+        const socket gone = std::move(both.old);
+      } else {
+        both.old.close();
+      }
+      one_turn();
+      EXPECT_FALSE(reader.done());
+      send_all(both.next_peer, "x");
+
+      reader.join();
+      EXPECT_EQ(reader.result(), std::error_code{});
+    }
+  });
+}
+
+TEST_F(Close, an_old_socket_whose_number_came_again_gives_nothing_away) {
+  run([] {
+    old_and_next both = with_one_number();
+    EXPECT_EQ(passes_through(both), "x");  // parks, so it is registered with the poller
+
+    EXPECT_EQ(both.old.release(), -1);
+    EXPECT_NE(::fcntl(both.next.native_handle(), F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_EQ(passes_through(both), "x");
+  });
+}
+
+TEST_F(Close, an_old_socket_whose_number_came_again_is_closed_for_every_call) {
+  run([] {
+    old_and_next both = with_one_number();
+    socket& old = both.old;
+    const int size = both.next.get_option(SOL_SOCKET, SO_SNDBUF);
+    std::error_code ec;
+
+    EXPECT_FALSE(old.is_open());
+    EXPECT_EQ(old.native_handle(), -1);
+    EXPECT_EQ(code_thrown_by([&] { old.write("x"); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { old.write(""); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { old.shutdown(); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { old.set_send_buffer_size(8192); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { old.set_linger(std::chrono::seconds{0}); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { (void)old.get_option(SOL_SOCKET, SO_TYPE); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { (void)old.local_endpoint(); }), errc::closed);
+    EXPECT_EQ(code_thrown_by([&] { (void)old.remote_endpoint(); }), errc::closed);
+    EXPECT_EQ(both.next.get_option(SOL_SOCKET, SO_SNDBUF), size);
+    EXPECT_EQ(both.next.write("y", ec), 1u);
+    EXPECT_FALSE(ec);
+  });
+}
+
+TEST_F(Close, of_an_old_listener_whose_number_came_again_removes_its_file) {
+  run([] {
+    const scratch_folder folder;
+    const endpoint place = endpoint::unix_domain(folder.path("listener"));
+    net::listener old{place};
+    const int number = old.native_handle();
+    ::close(number);
+    const socket next = socket::adopt(unix_pair().ours.release());
+    ASSERT_EQ(next.native_handle(), number);
+    old.close();
+
+    EXPECT_TRUE(next.is_open());
+    EXPECT_NE(::fcntl(number, F_GETFD), -1);
+    EXPECT_EQ(::access(folder.path("listener").c_str(), F_OK), -1);
   });
 }
 

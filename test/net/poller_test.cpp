@@ -332,16 +332,17 @@ TEST_F(Poller, runs_out_of_descriptors_with_an_error) {
 
 // ---- the last user of a number -----------------------------------------------------------------
 
+namespace detail = weft::net::detail;
+
 // Returns whether an operation that is in a system call when its descriptor goes has to close it.
 bool last_user_closes(weft::net::detail::record_state if_used) {
-  namespace detail = weft::net::detail;
   const unique_fd number{::dup(STDERR_FILENO)};
   std::error_code ec;
   detail::fd_record& record = *detail::open_record(number.get(), false, ec);
   const auto generation = record.generation.load();
   record.busy = detail::only(detail::direction::read);
 
-  EXPECT_FALSE(detail::retire_record(record, if_used));
+  EXPECT_EQ(detail::retire_record(record, generation, if_used), detail::retired::still_in_use);
   const bool closes = detail::end_turn(record, detail::direction::read, generation);
 
   EXPECT_EQ(record.state, detail::record_state::free);
@@ -354,6 +355,19 @@ TEST_F(Poller, the_last_operation_on_a_closed_descriptor_closes_its_number) {
 
 TEST_F(Poller, the_last_operation_on_a_released_descriptor_leaves_its_number_alone) {
   EXPECT_FALSE(last_user_closes(weft::net::detail::record_state::released));
+}
+
+TEST_F(Poller, a_record_that_is_another_descriptors_by_now_is_not_retired) {
+  const unique_fd number{::dup(STDERR_FILENO)};
+  std::error_code ec;
+  detail::fd_record& record = *detail::open_record(number.get(), false, ec);
+  const auto old = record.generation.load();
+  ASSERT_EQ(detail::open_record(number.get(), false, ec), &record);
+
+  EXPECT_EQ(detail::retire_record(record, old), detail::retired::not_at_all);
+  EXPECT_FALSE(poller::unwatch(number.get(), record, old));
+  EXPECT_EQ(record.state, detail::record_state::open);
+  EXPECT_EQ(detail::retire_record(record, old + 1), detail::retired::unused);
 }
 
 // ---- the pool of buffers ---------------------------------------------------------------------

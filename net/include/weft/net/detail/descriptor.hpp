@@ -28,19 +28,25 @@ public:
   // Errors: std::errc::not_enough_memory.
   static descriptor adopt(int fd, bool tcp_stream, std::error_code& ec) noexcept;
 
-  bool is_open() const noexcept { return record() != nullptr; }
+  // False, too, once the number has been closed by somebody else and has come again as another
+  // descriptor of weft's.
+  bool is_open() const noexcept;
 
+  // -1 unless it is open.
   int fd() const noexcept { return is_open() ? fd_ : -1; }
 
-  // Null once it is closed. Relaxed: the record is always there, and what may be done with it is
-  // decided by its generation.
+  // What the number was, open or not.
+  int number() const noexcept { return fd_; }
+
+  // Null once it is closed here. Relaxed: the record is always there, and what may be done with it
+  // is decided by its generation.
   fd_record* record() const noexcept { return record_.load(std::memory_order_relaxed); }
 
   // The generation of the record for as long as the descriptor is open.
   std::uint32_t generation() const noexcept { return generation_; }
 
   void close() noexcept;
-  // Gives the descriptor away, no longer registered and in blocking mode; -1 if there is none.
+  // Gives the descriptor away, no longer registered and in blocking mode; -1 unless it is open.
   int release() noexcept;
 
 private:
