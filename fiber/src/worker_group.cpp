@@ -13,7 +13,7 @@ namespace weft::detail {
 namespace {
 
 // Relaxed: only the values need to differ.
-atomic<std::uint32_t> last_runtime_number{0};
+atomic<std::uint64_t> last_runtime_number{0};
 
 // What a worker gets to end the process itself, with the names of all its fibers, before another
 // one does that with the name of the one that runs.
@@ -21,7 +21,7 @@ constexpr std::chrono::seconds grace{1};
 
 }  // namespace
 
-std::uint32_t take_runtime_number() noexcept {
+std::uint64_t take_runtime_number() noexcept {
   return last_runtime_number.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 

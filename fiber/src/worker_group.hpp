@@ -24,7 +24,7 @@ public:
   worker_group& operator=(const worker_group&) = delete;
   ~worker_group() = default;
 
-  std::uint32_t number() const noexcept { return number_; }
+  std::uint64_t number() const noexcept { return number_; }
 
   std::size_t size() const noexcept { return workers_.size(); }
 
@@ -47,7 +47,7 @@ private:
   void end_if_one_is_stuck();
   void run_beside(std::size_t index);
 
-  const std::uint32_t number_;
+  const std::uint64_t number_;
   std::vector<std::unique_ptr<scheduler>> workers_;
   // Guarded by the locks of the queues after them.
   bool ending_ = false;

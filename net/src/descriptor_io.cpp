@@ -49,12 +49,12 @@ bool io_turn::go_on(std::error_code& ec) {
 
 void io_turn::step_aside() noexcept {
   const std::lock_guard hold{record_.lock};
-  if (record_.is_generation(generation_)) record_.away |= only(which_);
+  if (record_.is_generation(generation_)) record_.add_away(which_);
 }
 
 // With the lock held, which it gives up.
 wake_reason io_turn::park(weft::detail::deadline_clock::time_point deadline) {
-  record_.away |= only(which_);
+  record_.add_away(which_);
   return weft::detail::wait(side().readiness, record_.lock, deadline,
                             weft::detail::cancellation::honoured);
 }
@@ -134,7 +134,7 @@ io_progress io_turn::suspend_until_ready(weft::detail::continuation& then,
   if (!record_.is_generation(generation_)) {
     ec = errc::closed;
   } else if (worker->watch(fd_, record_, ec) && !side().ready()) {
-    record_.away |= only(which_);
+    record_.add_away(which_);
     worker->begin_to_wait();
     if (wait.begin(then, side().readiness, weft::detail::waiter_of_this_task().node, record_.lock,
                    weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
@@ -171,7 +171,7 @@ co::task<bool> io_turn::co_pause(std::chrono::nanoseconds length, std::error_cod
       ec = errc::closed;
       co_return false;
     }
-    record_.away |= only(which_);
+    record_.add_away(which_);
     const wake_reason reason = co_await weft::detail::co_wait<weft::detail::spin_lock>{
         side().readiness, record_.lock, deadline, weft::detail::cancellation::honoured};
     failed(reason, ec);
@@ -194,7 +194,7 @@ bool io_turn::block_until_ready(std::error_code& ec) {
       record_.lock.unlock();
       break;
     }
-    record_.away |= only(which_);
+    record_.add_away(which_);
     const wake_reason reason = weft::detail::wait_for_descriptor(
         side().readiness, record_.lock, fd_, events, weft::detail::cancellation::honoured);
     failed(reason, ec);

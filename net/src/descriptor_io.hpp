@@ -134,7 +134,7 @@ public:
   bool come_back(std::error_code& ec) noexcept {
     record_.lock.lock();
     const bool same = record_.is_generation(generation_);
-    if (same) record_.away = static_cast<std::uint8_t>(record_.away & ~only(which_));
+    if (same) record_.remove_away(which_);
     record_.lock.unlock();
     if (!same && !ec) ec = errc::closed;
     return !ec;
@@ -172,7 +172,7 @@ private:
     if (!is_open()) {
       ec = errc::closed;
     } else if ((record_.busy & only(which_)) == 0) {
-      record_.busy |= only(which_);
+      record_.add_busy(which_);
       granted_ = true;
     } else {
       return false;

@@ -49,7 +49,8 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   record.lock.unlock();
   if (left_over) retire_record(record, generation);
   const std::lock_guard hold{record.lock};
-  record.tcp_stream = tcp_stream;
+  record.traits.store(tcp_stream ? fd_record::tcp_stream : std::uint16_t{0},
+                      std::memory_order_relaxed);
   record.state = record_state::open;
   record.busy = record.away = 0;
   for (const direction each : both) {
@@ -67,13 +68,13 @@ retired retire_record(fd_record& record, std::uint32_t generation, record_state 
   }
   record.generation.store(generation + 1, std::memory_order_relaxed);
   record.poller_id.store(0, std::memory_order_relaxed);
-  record.last_events.store(0, std::memory_order_relaxed);
+  record.traits.store(0, std::memory_order_relaxed);
   std::size_t count = 0;
   for (const direction each : both) {
     evicted[count++] = record.at(each).readiness.claim_all(wake_reason::closed);
     evicted[count++] = record.at(each).turn.claim_all(wake_reason::closed);
   }
-  record.busy = static_cast<std::uint8_t>(record.busy & ~record.away);
+  record.busy = record.busy & ~record.away & both_directions;
   record.away = 0;
   const bool unused = record.busy == 0;
   record.state = unused ? record_state::free : if_used;
@@ -88,15 +89,15 @@ bool end_turn_locked(fd_record& record, direction which, std::uint32_t generatio
   if (record.is_generation(generation)) {
     next = record.at(which).turn.claim_first(wake_reason::ready);
     if (next != nullptr) {
-      record.away |= only(which);
+      record.add_away(which);
     } else {
-      record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
-      record.away = static_cast<std::uint8_t>(record.away & ~only(which));
+      record.remove_busy(which);
+      record.remove_away(which);
     }
   } else if ((record.state == record_state::closing || record.state == record_state::released) &&
              record.is_generation(generation + 1)) {
     const auto was_busy = record.busy;
-    record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
+    record.remove_busy(which);
     const bool was_last = was_busy != 0 && record.busy == 0;
     must_close = was_last && record.state == record_state::closing;
     if (was_last) record.state = record_state::free;
@@ -123,7 +124,7 @@ void try_again(fd_record& record, direction which) noexcept {
   weft::detail::resume(woken);
 }
 
-void report_events(fd_record& record, std::uint32_t generation, std::uint32_t poller_id,
+void report_events(fd_record& record, std::uint32_t generation, std::uint64_t poller_id,
                    std::uint32_t events) noexcept {
   waiter* reader = nullptr;
   waiter* writer = nullptr;
@@ -131,7 +132,7 @@ void report_events(fd_record& record, std::uint32_t generation, std::uint32_t po
   const bool same_descriptor =
       record.is_generation(generation) || planted(weft::detail::bug::stale_event);
   if (same_descriptor && record.poller_id.load(std::memory_order_relaxed) == poller_id) {
-    record.last_events.store(static_cast<std::uint16_t>(events), std::memory_order_relaxed);
+    record.set_reported(events);
     if ((events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
       reader = count_event(record.at(direction::read));
     }

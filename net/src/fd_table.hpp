@@ -33,11 +33,13 @@ constexpr std::uint8_t only(direction which) noexcept {
   return static_cast<std::uint8_t>(1u << static_cast<unsigned>(which));
 }
 
+inline constexpr std::uint8_t both_directions = only(direction::read) | only(direction::write);
+
 struct fd_direction {
   weft::detail::wait_list readiness;  // the operation whose turn it is, while it waits for an event
   weft::detail::wait_list turn;       // the others, in the order in which they came
   // Counted up, with the lock held, at every event. The load of an operation pairs with that: it
-  // sees `last_events` as they were reported.
+  // sees the `traits` as they were reported.
   weft::detail::atomic<std::uint32_t> events{1};
   std::uint32_t drained_at = 0;
 
@@ -52,21 +54,24 @@ enum class record_state : std::uint8_t {
 };
 
 struct fd_record {
-  // Relaxed where it is read without the lock: any value but its own tells the same.
-  weft::detail::atomic<std::uint32_t> generation{0};
   // Which poller has registered it; 0 for none. Relaxed: written with the lock held, and one's own
   // value can only have been written by oneself or one's siblings.
-  weft::detail::atomic<std::uint32_t> poller_id{0};
-  // Of epoll, as last reported. Written before `events` is counted up.
-  weft::detail::atomic<std::uint16_t> last_events{0};
+  weft::detail::atomic<std::uint64_t> poller_id{0};
+  // Relaxed where it is read without the lock: any value but its own tells the same.
+  weft::detail::atomic<std::uint32_t> generation{0};
+  // Of epoll, as last reported, and whether the descriptor is a TCP stream: `tcp_stream`. Written
+  // before `events` is counted up.
+  weft::detail::atomic<std::uint16_t> traits{0};
   weft::detail::spin_lock lock;
-  bool tcp_stream = false;
-  record_state state = record_state::free;
+  record_state state : 2 = record_state::free;
   // Sets of directions: an operation has its turn; and that one is not in, and will not make, a
   // system call before it has looked at the generation with the lock held.
-  std::uint8_t busy = 0;
-  std::uint8_t away = 0;
+  std::uint8_t busy : 2 = 0;
+  std::uint8_t away : 2 = 0;
   fd_direction directions[2];
+
+  // No event of epoll is this bit of the lower sixteen.
+  static constexpr std::uint16_t tcp_stream = 0x8000;
 
   fd_direction& at(direction which) noexcept { return directions[static_cast<int>(which)]; }
 
@@ -74,12 +79,33 @@ struct fd_record {
     return generation.load(std::memory_order_relaxed) == expected;
   }
 
+  bool is_tcp_stream() const noexcept {
+    return (traits.load(std::memory_order_relaxed) & tcp_stream) != 0;
+  }
+
+  // With the lock held, as those below.
+  void set_reported(std::uint32_t epoll_events) noexcept {
+    const std::uint32_t kind = traits.load(std::memory_order_relaxed) & tcp_stream;
+    traits.store(static_cast<std::uint16_t>((epoll_events & ~std::uint32_t{tcp_stream}) | kind),
+                 std::memory_order_relaxed);
+  }
+
+  // The turn of this direction is taken.
+  void add_busy(direction which) noexcept { busy = (busy | only(which)) & both_directions; }
+
+  void add_away(direction which) noexcept { away = (away | only(which)) & both_directions; }
+
+  void remove_away(direction which) noexcept { away = away & ~only(which) & both_directions; }
+
+  // Nobody has the turn of this direction any more.
+  void remove_busy(direction which) noexcept { busy = busy & ~only(which) & both_directions; }
+
   // Whether a read that got less than it asked for has read everything there was, so that the next
   // event will tell of more. Not after urgent data or a half-close, nor on any other kind of
   // descriptor: there it takes an EAGAIN to know.
   bool short_read_means_drained() const noexcept {
     constexpr std::uint16_t untrustworthy = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
-    return tcp_stream && (last_events.load(std::memory_order_relaxed) & untrustworthy) == 0;
+    return (traits.load(std::memory_order_relaxed) & (tcp_stream | untrustworthy)) == tcp_stream;
   }
 };
 
@@ -110,9 +136,9 @@ inline bool end_turn(fd_record& record, direction which, std::uint32_t generatio
   if (!record.is_generation(generation) || !record.at(which).turn.empty()) {
     return end_turn_locked(record, which, generation);
   }
-  record.busy = static_cast<std::uint8_t>(record.busy & ~only(which));
+  record.remove_busy(which);
   // Left over when an exception came between step_aside() and come_back().
-  record.away = static_cast<std::uint8_t>(record.away & ~only(which));
+  record.remove_away(which);
   record.lock.unlock();
   return false;
 }
@@ -143,7 +169,7 @@ void try_again(fd_record& record, direction which) noexcept;
 
 // Keeps what epoll has reported, if it is of this generation and from the poller that has
 // registered the descriptor, and wakes the operations whose turn it is.
-void report_events(fd_record& record, std::uint32_t generation, std::uint32_t poller_id,
+void report_events(fd_record& record, std::uint32_t generation, std::uint64_t poller_id,
                    std::uint32_t events) noexcept;
 
 }  // namespace weft::net::detail

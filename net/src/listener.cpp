@@ -232,7 +232,7 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
     if (!turn) return {};
     // Before connections take the descriptors that it needs: nobody could wait for those then.
     if (weft::detail::on_worker() && detail::poller::of_this_worker(ec) == nullptr) return {};
-    const bool tcp = turn.record().tcp_stream;
+    const bool tcp = turn.record().is_tcp_stream();
     const address_space peer{address, size};
     accept_back_off back_off;
     while (!accepted.is_open()) {
@@ -283,7 +283,7 @@ co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size, st
     bool goes_on = co_await detail::co_turn{turn, ec};
     // As in accept_into().
     if (goes_on) goes_on = detail::poller::of_this_worker(ec) != nullptr;
-    const bool tcp = goes_on && turn.record().tcp_stream;
+    const bool tcp = goes_on && turn.record().is_tcp_stream();
     const address_space peer{address, size};
     accept_back_off back_off;
     while (goes_on && !accepted.is_open()) {

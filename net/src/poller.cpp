@@ -20,13 +20,7 @@ namespace {
 
 // All pollers, for whoever has a descriptor that one of them has registered.
 std::mutex registry_lock;
-std::vector<std::pair<std::uint32_t, int>> registry;  // id and epoll descriptor
-
-constexpr unsigned worker_bits = 10;
-
-std::uint32_t id_of_worker(weft::detail::worker_position where) noexcept {
-  return where.runtime << worker_bits | where.index;
-}
+std::vector<std::pair<std::uint64_t, int>> registry;  // id and epoll descriptor
 
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
@@ -80,8 +74,7 @@ std::unique_ptr<poller> poller::create(std::error_code& ec) {
   return nullptr;
 }
 
-poller::poller()
-    : id_(id_of_worker(weft::detail::this_worker())), buffers_(buffer_pool::create()) {}
+poller::poller() : id_(id_of(weft::detail::this_worker())), buffers_(buffer_pool::create()) {}
 
 poller::~poller() {
   leave_register();
@@ -107,7 +100,7 @@ bool poller::watch_wake_event() noexcept {
   return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_event_, &event) == 0;
 }
 
-bool poller::is_sibling(std::uint32_t other_id) const noexcept {
+bool poller::is_sibling(std::uint64_t other_id) const noexcept {
   return other_id >> worker_bits == id_ >> worker_bits;
 }
 
@@ -133,7 +126,7 @@ bool poller::unwatch(int fd, fd_record& record, std::uint32_t generation) noexce
   const std::uint64_t id =
       same ? record.poller_id.exchange(0, std::memory_order_relaxed) : std::uint64_t{0};
   record.lock.unlock();
-  const auto found = std::ranges::find(registry, id, &std::pair<std::uint32_t, int>::first);
+  const auto found = std::ranges::find(registry, id, &std::pair<std::uint64_t, int>::first);
   // Cannot fail for a descriptor that is registered and open.
   if (found != registry.end()) ::epoll_ctl(found->second, EPOLL_CTL_DEL, fd, nullptr);
   return same;
@@ -259,7 +252,7 @@ void poller::after_fork() {
   ::close(epoll_);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   wake_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  id_ = id_of_worker({weft::detail::take_runtime_number(), weft::detail::this_worker().index});
+  id_ = id_of({weft::detail::take_runtime_number(), weft::detail::this_worker().index});
   enter_register();
   if (epoll_ < 0 || wake_event_ < 0 || !watch_wake_event()) {
     weft::detail::misuse("no poller in the child of a fork, error " + std::to_string(errno));

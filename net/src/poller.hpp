@@ -84,7 +84,7 @@ public:
   // Has events of `fd` reported to `record` from now on, if no worker of this runtime does so yet.
   // False and `ec` (errno of epoll_ctl(2)) on failure. With the record locked.
   bool watch(int fd, fd_record& record, std::error_code& ec) noexcept {
-    const std::uint32_t watching = record.poller_id.load(std::memory_order_relaxed);
+    const std::uint64_t watching = record.poller_id.load(std::memory_order_relaxed);
     return watching == id_ || is_sibling(watching) || start_watching(fd, record, ec);
   }
 
@@ -94,18 +94,25 @@ public:
 
   buffer_pool& buffers() noexcept { return *buffers_; }
 
+  // {runtime : 54, worker : 10}. Never 0, and never the same for two: runtimes are not made so
+  // often that their numbers fill the 54 bits within a hundred years.
+  static constexpr std::uint64_t id_of(weft::detail::worker_position where) noexcept {
+    return where.runtime << worker_bits | where.index;
+  }
+
   accept_reports& reports_of_accept() noexcept { return reports_of_accept_; }
 
 private:
   // By its address, the kind of driver that a poller is.
   static constexpr char kind = 0;
+  static constexpr unsigned worker_bits = 10;
 
   poller();
   static poller* install(std::error_code& ec);
   static std::unique_ptr<poller> create(std::error_code& ec);
   int wait_for_events(clock::time_point deadline) noexcept;
   bool watch_wake_event() noexcept;
-  bool is_sibling(std::uint32_t other_id) const noexcept;
+  bool is_sibling(std::uint64_t other_id) const noexcept;
   bool start_watching(int fd, fd_record& record, std::error_code& ec) noexcept;
   void enter_register();
   void leave_register() noexcept;
@@ -113,8 +120,7 @@ private:
 
   int epoll_ = -1;
   int wake_event_ = -1;
-  // {runtime : 22, worker : 10}; never 0.
-  std::uint32_t id_;
+  std::uint64_t id_;
   std::size_t waiting_ = 0;
   // Together they decide who writes to wake_event_. wake() stores `woken_` and reads `sleeping_`,
   // wait_for_events() stores `sleeping_` and reads `woken_`, both sequentially consistent: at least

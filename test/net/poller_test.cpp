@@ -289,6 +289,17 @@ TEST_F(Poller, a_lease_outlives_the_poller_and_its_other_buffers) {
   for (std::size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(kept[i].text(), pattern(40).substr(i, 1));
 }
 
+TEST_F(Poller, has_an_id_of_its_own_however_many_runtimes_there_have_been) {
+  for (const std::uint64_t runtime :
+       {std::uint64_t{1}, std::uint64_t{1} << 22, std::uint64_t{1} << 32, std::uint64_t{1} << 50}) {
+    EXPECT_NE(poller::id_of({runtime, 0}), 0u);
+    EXPECT_NE(poller::id_of({runtime, 0}), poller::id_of({runtime + 1, 0}));
+    EXPECT_NE(poller::id_of({runtime, 0}), poller::id_of({runtime, 1}));
+    EXPECT_NE(poller::id_of({runtime + (1 << 22), 0}), poller::id_of({runtime, 0}));
+  }
+  EXPECT_EQ(sizeof(weft::detail::take_runtime_number()), sizeof(std::uint64_t));
+}
+
 // ---- sockets without a runtime ---------------------------------------------------------------
 
 TEST_F(Poller, sockets_are_opened_looked_at_and_closed_without_a_runtime) {

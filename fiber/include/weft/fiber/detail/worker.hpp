@@ -29,14 +29,14 @@ void at_thread_exit(void (*function)(void*), void* argument);
 // Which worker of which runtime the caller is; runtimes are numbered from 1 in the order of their
 // creation. {0, 0} on a plain thread.
 struct worker_position {
-  std::uint32_t runtime = 0;
+  std::uint64_t runtime = 0;
   std::uint32_t index = 0;
 };
 
 worker_position this_worker() noexcept;
 
-// The number that the next runtime would get.
-std::uint32_t take_runtime_number() noexcept;
+// The number that the next runtime would get. No number comes twice.
+std::uint64_t take_runtime_number() noexcept;
 
 // Ends the process for a bug in the program that uses weft: writes one line, `what` and the name of
 // the running fiber, to the diagnostics sink, and aborts.
