@@ -19,6 +19,10 @@ atomic<std::uint64_t> last_runtime_number{0};
 // one does that with the name of the one that runs.
 constexpr std::chrono::seconds grace{1};
 
+worker_position position_of(const scheduler& worker) noexcept {
+  return {worker.siblings().number(), worker.index()};
+}
+
 }  // namespace
 
 std::uint64_t take_runtime_number() noexcept {
@@ -27,8 +31,11 @@ std::uint64_t take_runtime_number() noexcept {
 
 worker_position this_worker() noexcept {
   const scheduler* const running = scheduler::running();
-  if (running == nullptr) return {};
-  return {running->siblings().number(), running->index()};
+  return running != nullptr ? position_of(*running) : worker_position{};
+}
+
+worker_position worker_of(waiter& task) noexcept {
+  return task.home != nullptr ? position_of(*control_block::of(task).owner) : worker_position{};
 }
 
 worker_group::worker_group(const runtime_options& options) : number_(take_runtime_number()) {

@@ -37,6 +37,14 @@ int fd_of(std::uint64_t tag) noexcept { return static_cast<int>(tag & 0xffffffff
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
+// By a task of another runtime. A plain thread is of none: it asks poll(2) itself.
+bool is_awaited_elsewhere(const fd_direction& side) noexcept {
+  const weft::detail::wait_node* const waiting = side.readiness.first();
+  if (waiting == nullptr) return false;
+  const std::uint64_t whose = weft::detail::worker_of(*waiting->owner).runtime;
+  return whose != 0 && whose != weft::detail::this_worker().runtime;
+}
+
 // Rounded up, so that a wait never ends before its deadline.
 int milliseconds_until(driver::clock::time_point deadline) noexcept {
   if (deadline == driver::clock::time_point::max()) return -1;
@@ -105,6 +113,11 @@ bool poller::is_sibling(std::uint64_t other_id) const noexcept {
 }
 
 bool poller::start_watching(int fd, fd_record& record, std::error_code& ec) noexcept {
+  if (std::ranges::any_of(record.directions, &is_awaited_elsewhere)) {
+    record.lock.unlock();
+    weft::detail::misuse("two runtimes wait for descriptor " + std::to_string(fd) +
+                         " at once; a socket belongs to one at a time");
+  }
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(fd, record);

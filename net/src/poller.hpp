@@ -82,6 +82,7 @@ public:
   void after_fork() override;
 
   // Has events of `fd` reported to `record` from now on, if no worker of this runtime does so yet.
+  // Ends the process if a task of another runtime waits for them: it would wait forever.
   // False and `ec` (errno of epoll_ctl(2)) on failure. With the record locked.
   bool watch(int fd, fd_record& record, std::error_code& ec) noexcept {
     const std::uint64_t watching = record.poller_id.load(std::memory_order_relaxed);

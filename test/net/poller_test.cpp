@@ -1,6 +1,7 @@
 // The poller as the driver of a worker: who waits, what wakes it, and several runtimes at once or
 // one after the other.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <memory>
@@ -9,6 +10,8 @@
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+
+#include <weft/co.hpp>
 
 #include "buffer_pool.hpp"
 #include "fd_table.hpp"
@@ -275,6 +278,74 @@ TEST_F(Poller, two_runtimes_on_two_threads_talk_to_each_other) {
     }
   });
   server.join();
+}
+
+// Until somebody waits to read from `fd`.
+void await_reader_of(int fd) {
+  net::detail::fd_record& record = *net::detail::find_record(fd);
+  for (bool waits = false; !waits; std::this_thread::yield()) {
+    record.lock.lock();
+    waits = !record.at(net::detail::direction::read).readiness.empty();
+    record.lock.unlock();
+  }
+}
+
+TEST_F(Poller, a_plain_thread_waits_for_a_socket_that_goes_from_one_runtime_to_another) {
+  auto [ours, peer] = unix_pair();
+  run([&, &s = ours, &p = peer] { EXPECT_EQ(one_exchange(s, p, "one"), "one"); });
+  std::string read;
+  std::thread thread{[&, &s = ours] { read = read_some_text(s); }};
+  await_reader_of(ours.native_handle());
+  run([&, &s = ours, &p = peer] {
+    fill(s.native_handle());
+    auto writer = spawn([&] { s.write("two"); });  // parks, so this runtime registers it
+    one_turn();
+    std::array<char, 4096> buffer;
+    while (!writer.done()) {
+      (void)::recv(p.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      this_fiber::yield();
+    }
+  });
+  send_all(peer, "three");
+  thread.join();
+
+  EXPECT_EQ(read, "three");
+}
+
+void wait_in_two_runtimes() {
+  auto [ours, peer] = unix_pair();
+  std::thread other{[&s = ours] { weft::run([&] { read_some_text(s); }); }};
+  await_reader_of(ours.native_handle());
+  fill(ours.native_handle());
+  weft::run([&s = ours] { s.write("more"); });
+  other.join();
+}
+
+void wait_in_coroutines_of_two_runtimes() {
+  auto [ours, peer] = unix_pair();
+  const auto read = [&s = ours]() -> co::task<> {
+    std::array<std::byte, 1> buffer;
+    co_await s.co_read(buffer);
+  };
+  const auto write = [&s = ours]() -> co::task<> { co_await s.co_write("more"); };
+  std::thread other{[&] { weft::run([&] { co::block_on(read()); }); }};
+  await_reader_of(ours.native_handle());
+  fill(ours.native_handle());
+  weft::run([&] { co::block_on(write()); });
+  other.join();
+}
+
+using PollerDeath = Poller;
+
+TEST_F(PollerDeath, two_runtimes_that_wait_for_one_socket_at_once_end_the_process) {
+  for (const auto wait : {&wait_in_two_runtimes, &wait_in_coroutines_of_two_runtimes}) {
+    EXPECT_EXIT(
+        {
+          enter_death_test();
+          wait();
+        },
+        ::testing::KilledBySignal(SIGABRT), "two runtimes wait for descriptor [0-9]+ at once");
+  }
 }
 
 TEST_F(Poller, a_lease_outlives_the_poller_and_its_other_buffers) {

@@ -10,6 +10,8 @@
 
 namespace weft::detail {
 
+struct waiter;
+
 // Makes the running worker poll `replacement` from now on, until its runtime is destroyed. The
 // driver before it is never polled again. `kind` is an address by which the library knows its
 // driver again. Throws std::bad_alloc; then the driver before it stays, and `replacement` is gone.
@@ -34,6 +36,8 @@ struct worker_position {
 };
 
 worker_position this_worker() noexcept;
+// The same for the task of `task`, which waits, under a lock that keeps it from going on.
+worker_position worker_of(waiter& task) noexcept;
 
 // The number that the next runtime would get. No number comes twice.
 std::uint64_t take_runtime_number() noexcept;
