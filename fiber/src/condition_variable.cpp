@@ -19,7 +19,7 @@ condition_variable::~condition_variable() {
   // Whoever has just notified may still be inside, and who was to be notified when its time was
   // already over: it may be destroyed nevertheless ([thread.condition.condvar]).
   lock_.lock();
-  if (waiters_.any_armed()) {
+  if (waiters_.first_armed() != nullptr) {
     detail::misuse("a condition_variable was destroyed while somebody waited for it");
   }
   while (!waiters_.empty()) {

@@ -93,14 +93,14 @@ wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
   }
 }
 
-bool wait_list::any_armed() const noexcept {
+const wait_node* wait_list::first_armed() const noexcept {
   const wait_node* each = head_;
-  if (each == nullptr) return false;
+  if (each == nullptr) return nullptr;
   do {
-    if (each->owner->armed()) return true;
+    if (each->owner->armed()) return each;
     each = each->next;
   } while (each != head_);
-  return false;
+  return nullptr;
 }
 
 wait_node* wait_list::claim_some(std::size_t& count, wake_reason reason) noexcept {

@@ -39,7 +39,7 @@ std::error_code last_error() noexcept { return {errno, std::system_category()}; 
 
 // By a task of another runtime. A plain thread is of none: it asks poll(2) itself.
 bool is_awaited_elsewhere(const fd_direction& side) noexcept {
-  const weft::detail::wait_node* const waiting = side.readiness.first();
+  const weft::detail::wait_node* const waiting = side.readiness.first_armed();
   if (waiting == nullptr) return false;
   const std::uint64_t whose = weft::detail::worker_of(*waiting->owner).runtime;
   return whose != 0 && whose != weft::detail::this_worker().runtime;

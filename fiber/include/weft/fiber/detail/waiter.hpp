@@ -101,8 +101,8 @@ public:
   // A wait that has ended for another reason is there until its task has taken it out.
   bool empty() const noexcept { return head_ == nullptr; }
 
-  // Whether one of them has not ended.
-  bool any_armed() const noexcept;
+  // The first that has not ended, or null.
+  const wait_node* first_armed() const noexcept;
 
   // What claim_first() would look at first, or null.
   const wait_node* first() const noexcept { return head_; }
