@@ -52,6 +52,11 @@ refuses "unknown option '-x'; accepted: --only=, --yes" test -x
 refuses "unknown preset 'debug release'; accepted: debug release" test 'debug release'
 refuses "unknown preset 'rel'; accepted: debug release" test rel
 refuses "one preset at a time, and 'tsan' is one; the second argument is a regex" test asan tsan
+refuses "'(' is no regular expression that CMake takes (Unmatched" test release '('
+refuses "'*a' is no regular expression that CMake takes (?+* follows nothing" test asan '*a'
+for none in x 0 -1 01 '1 2' 99999999999; do
+  WEFT_JOBS=$none refuses "WEFT_JOBS: '$none' is not accepted, expected a whole number from 1" test
+done
 refuses "stress: 'soon' is no number of minutes" stress soon
 refuses "stress: '' is no number of minutes" stress
 refuses "unknown preset 'rel'; accepted: debug release" stress 1 rel
