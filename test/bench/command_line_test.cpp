@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <fcntl.h>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -133,6 +135,49 @@ TEST_F(CommandLine, prints_help_with_defaults_and_the_footer) {
        {"Does nothing.", "--depth UINT:1..9=3", "--names TEXT:NAME", "The end."}) {
     EXPECT_NE(help.find(part), std::string::npos) << help << "lacks: " << part;
   }
+}
+
+TEST_F(CommandLine, refuses_a_flag_with_a_value) {
+  for (const char* value : {"7", "0", "false", "true", "maybe", ""}) {
+    expect_refused({std::string("--quiet=") + value},
+                   "program: --quiet: takes no value; accepted: it "
+                   "alone; see program --help");
+  }
+  expect_refused({"--help=yes"}, "takes no value");
+  EXPECT_FALSE(quiet);
+}
+
+TEST_F(CommandLine, takes_a_value_that_looks_like_a_flag_with_one) {
+  EXPECT_EQ(parse({"--file", "--quiet=7"}), std::nullopt);
+
+  EXPECT_EQ(file, "--quiet=7");
+}
+
+TEST_F(CommandLine, refuses_an_option_that_is_given_twice) {
+  expect_refused({"--port", "0", "--port=1"}, "program: --port: given twice; accepted: once; see");
+  expect_refused({"--file", "a", "--port", "0", "--file", "a"}, "program: --file: given twice");
+}
+
+TEST_F(CommandLine, says_in_words_what_is_accepted_where_a_value_is_missing) {
+  expect_refused({"--port"},
+                 "program: --port: no value is given; expected a port from 0 to 65535 in "
+                 "plain decimal (no leading zero, no sign); see program --help");
+  expect_refused({"--port=", "80"}, "--port: no value is given; expected a port");
+  expect_refused({"--file"}, "--file: no value is given; expected the name of a file; see");
+}
+
+TEST_F(CommandLine, fails_when_help_cannot_be_written) {
+  const int saved = ::dup(STDOUT_FILENO);
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ::dup2(full, STDOUT_FILENO);
+
+  const auto code = parse({"--help"});
+  ::dup2(saved, STDOUT_FILENO);
+  ::close(saved);
+  ::close(full);
+
+  EXPECT_EQ(code, 1);
+  EXPECT_EQ(said, "program: cannot write to stdout: No space left on device\n");
 }
 
 TEST_F(CommandLine, refuses_an_empty_name) {

@@ -1,7 +1,10 @@
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -9,6 +12,7 @@
 #include <CLI/CLI.hpp>
 
 #include <weft/tools/command_line.hpp>
+#include <weft/tools/standard_streams.hpp>
 
 namespace weft::tools {
 namespace {
@@ -62,6 +66,60 @@ std::string accepted_flags(const CLI::App& app) {
   }
   return list;
 }
+
+// Returns what is accepted where `option` stands without a value, as it is said of an empty one.
+std::string accepted_value(CLI::Option& option) {
+  std::string said;
+  try {
+    std::string empty;
+    said = (*option.get_validator(0))(empty);
+  } catch (const CLI::OptionNotFound&) {  // takes any text
+    return "expected one behind it";
+  }
+  const std::string beginning = "'' is not accepted, ";
+  return said.rfind(beginning, 0) == 0 ? said.substr(beginning.size()) : said;
+}
+
+// Refuses, in plainer words than CLI11, flags with a value, options without one, and those that
+// are there twice.
+class first_look {
+public:
+  explicit first_look(CLI::App& app) : app_(app) {}
+
+  void operator()(int argc, char** argv) {
+    for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i) {
+      const std::string_view argument = argv[i];
+      const std::size_t end = argument.find('=');
+      CLI::Option* const option = find(argument.substr(0, end));
+      if (option == nullptr) continue;
+      if (option->get_items_expected_max() == 0) {
+        if (end != std::string_view::npos) refuse(*option, "takes no value; accepted: it alone");
+        continue;
+      }
+      if (end == std::string_view::npos) ++i;  // the next argument is its value
+      if (i == argc || end == argument.size() - 1) {
+        refuse(*option, "no value is given; " + accepted_value(*option));
+      }
+      const bool again = !seen_.insert(option).second;
+      if (again && option->get_items_expected_max() == 1) {
+        refuse(*option, "given twice; accepted: once");
+      }
+    }
+  }
+
+private:
+  // Returns the option that is called `name`, null where that is another argument.
+  CLI::Option* find(std::string_view name) const {
+    return name.rfind("--", 0) == 0 ? app_.get_option_no_throw(std::string{name}) : nullptr;
+  }
+
+  [[noreturn]] static void refuse(const CLI::Option& option, const std::string& why) {
+    throw bad_argument(option.get_name() + ": " + why);
+  }
+
+  CLI::App& app_;
+  std::set<const CLI::Option*> seen_;
+};
 
 }  // namespace
 
@@ -173,15 +231,15 @@ WEFT_TAKES(std::uint64_t)
 
 std::optional<int> command_line::parse(int argc, char** argv, const std::function<void()>& finish) {
   try {
+    first_look{*app_}(argc, argv);
     app_->parse(argc, argv);
     if (finish) finish();
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
-    std::fputs(app_->help().c_str(), stdout);
-    return 0;
-  } catch (const CLI::CallForVersion& version) {
-    std::printf("%s\n", version.what());
-    return 0;
+    if (write_out(app_->help())) return 0;
+    std::fprintf(stderr, "%s: cannot write to stdout: %s\n", app_->get_name().c_str(),
+                 std::strerror(errno));
+    return exit_failed;
   } catch (const CLI::ExtrasError& error) {
     return refuse(error.what() + std::string{"; accepted are "} + accepted_flags(*app_));
   } catch (const CLI::ParseError& error) {

@@ -1,7 +1,8 @@
 // How every program of weft takes its arguments, with errors for people.
 //
 // A bad argument prints one line on stderr that says what was wrong and what is accepted, and ends
-// the program with exit code 2; --help prints to stdout and ends it with 0.
+// the program with exit code 2; --help prints to stdout and ends it with 0, or with 1 when that
+// cannot be written.
 //
 // Numbers are taken in their plain decimal form alone: no sign, no blank, no leading zero, no 0x,
 // nan or inf.
@@ -25,6 +26,7 @@ class Option;
 
 namespace weft::tools {
 
+inline constexpr int exit_failed = 1;
 inline constexpr int exit_usage = 2;
 
 /// Arguments that cannot be accepted, thrown by what looks at them after they have been read: the
