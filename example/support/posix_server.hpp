@@ -148,10 +148,12 @@ inline void stop_listener_on_signals(int listener) {
 }
 
 /// Has signals stop `listener`, which is bound to `bound`, and prints `listening on HOST:PORT`, or
-/// `listening on unix:PATH`.
-inline void announce_listener(int listener, const sockaddr_storage& bound) {
+/// `listening on unix:PATH`. Returns false after one line on stderr when it cannot.
+inline bool announce_listener(const char* program, int listener, const sockaddr_storage& bound) {
   stop_listener_on_signals(listener);  // whoever has read the line may send one
-  std::printf("listening on %s\n", address_text(bound).c_str());
+  if (print_address(address_text(bound))) return true;
+  std::fprintf(stderr, "%s: cannot write to stdout: %s\n", program, std::strerror(errno));
+  return false;
 }
 
 /// Listens as `options` say, until a signal, and says so. Returns the socket, or -1 after one line
@@ -159,8 +161,7 @@ inline void announce_listener(int listener, const sockaddr_storage& bound) {
 inline int start_listening(const char* program, const server_options& options) {
   sockaddr_storage bound{};
   const int listener = open_listener(program, options, bound);
-  if (listener >= 0) announce_listener(listener, bound);
-  return listener;
+  return listener >= 0 && announce_listener(program, listener, bound) ? listener : -1;
 }
 
 /// Tells whether a signal has asked the server to stop.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <sys/un.h>
 
 #include <weft/tools/command_line.hpp>
+#include <weft/tools/standard_streams.hpp>
 
 namespace example {
 
@@ -85,15 +87,24 @@ inline std::optional<int> parse_unix_server_options(const std::string& name,
   return detail::parse_with_common_options(arguments, workers_help, options, argc, argv);
 }
 
-/// Makes the process ready to serve: every line of output leaves at once, into a pipe too, and the
-/// soft limit of open descriptors is raised to the hard one.
+/// Makes the process ready to serve: every line of output leaves at once, into a pipe too; nothing
+/// is printed into a connection where stdout or stderr was closed, and whoever reads them may go
+/// away; the soft limit of open descriptors is raised to the hard one.
 inline void prepare_server_process() {
+  weft::tools::occupy_closed_streams(weft::tools::closed_output::is_discarded);
+  std::signal(SIGPIPE, SIG_IGN);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);  // a refusal leaves the soft limit, which serves as well
   }
+}
+
+/// Prints `listening on ADDRESS`. Returns false with errno when it cannot: without that line nobody
+/// knows the port.
+inline bool print_address(const std::string& address) {
+  return weft::tools::write_out("listening on " + address + "\n");
 }
 
 }  // namespace example

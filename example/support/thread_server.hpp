@@ -133,7 +133,10 @@ inline int run_thread_server(const char* program, const server_options& options,
   const int listener = open_listener(program, options, bound);
   if (listener < 0) return EXIT_FAILURE;
   const socket_file file{options.path};  // before anybody hears of it
-  announce_listener(listener, bound);
+  if (!announce_listener(program, listener, bound)) {
+    file.remove();
+    return EXIT_FAILURE;
+  }
 
   detail::thread_server server{program, options.quiet, serve};
   std::vector<std::thread> acceptors;

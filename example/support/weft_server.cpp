@@ -1,5 +1,6 @@
 #include "weft_server.hpp"
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -108,7 +109,10 @@ void serve_on_workers(const server_options& options, const serve_function& serve
   require_descriptors(options.workers);
   std::vector<listener> listeners = listen(options);
   const std::string address = listeners.front().local_endpoint().to_string();
-  const auto announce = [&] { std::printf("listening on %s\n", address.c_str()); };
+  const auto announce = [&] {
+    if (print_address(address)) return;
+    throw std::system_error(errno, std::system_category(), "cannot write to stdout");
+  };
 
   if (options.workers == 1) {
     announce();
