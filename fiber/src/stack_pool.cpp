@@ -105,8 +105,10 @@ void stack_pool::make_room(size_class_pool& pool) {
 }
 
 bool stack_pool::map_chunk(size_class_pool& pool, std::size_t stack_size) noexcept {
-  const std::size_t size = std::max(chunk_size, stack_size);
-  std::byte* const base = map_stacks(size);
+  std::size_t size = std::max(chunk_size, stack_size);
+  std::byte* base = map_stacks(size);
+  // What is left of the address space may be less (ulimit -v). Both sizes are powers of two.
+  while (base == nullptr && size > stack_size) base = map_stacks(size /= 2);
   if (base == nullptr) return false;
   chunks_.push_back({base, size});
   mapped_bytes_ += size;

@@ -70,7 +70,8 @@ public:
   std::size_t mapped_bytes() const noexcept { return mapped_bytes_; }
 
 private:
-  static constexpr std::size_t chunk_size = std::size_t{16} * 1024 * 1024;
+  static constexpr std::size_t chunk_size =
+      std::size_t{16} * 1024 * 1024;             // less, if not to be had
   static constexpr std::size_t group_size = 16;  // stacks with one guard between them
 
   struct size_class_pool {

@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <fstream>
 #include <set>
+#include <sys/resource.h>
 #include <system_error>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "stack_memory.hpp"
 #include "stack_pool.hpp"
 #include "support/runtime_fixture.hpp"
+#include "support/sanitizers.hpp"
 
 namespace {
 
@@ -19,6 +23,8 @@ using weft::detail::lowest_resident;
 using weft::detail::page_size;
 using weft::detail::stack;
 using weft::detail::stack_pool;
+using weft::test::under_asan;
+using weft::test::under_tsan;
 
 constexpr std::size_t kib = 1024;
 constexpr std::uint8_t class_16_kib = 0;
@@ -170,6 +176,35 @@ TEST_F(StackPool, released_stacks_are_used_again_before_anything_is_mapped) {
 
   EXPECT_EQ(pool.mapped_bytes(), mapped);
   EXPECT_EQ(pool.in_use(), 64u);
+}
+
+// ---- little address space ----------------------------------------------------------------------
+
+// Limits the address space of the process to `room` bytes more than it has.
+void limit_address_space(std::size_t room) {
+  std::size_t pages = 0;  // man 5 proc: the first number
+  std::ifstream{"/proc/self/statm"} >> pages;
+  const rlim_t bytes = pages * page_size + room;
+  const rlimit limit{bytes, bytes};
+  if (::setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(1);
+}
+
+TEST_F(StackPoolDeath, stacks_are_to_be_had_as_long_as_there_is_room_for_one) {
+  if (under_asan || under_tsan) GTEST_SKIP() << "a sanitizer needs address space of its own";
+
+  const auto reserve_all = [] {
+    enter_death_test();
+    stack_pool pool{stack_guard::automatic};
+    std::error_code ec;
+    limit_address_space(3 * kib * kib);
+    std::size_t stacks = 0;
+    while (pool.reserve(class_256_kib, ec)) ++stacks;
+    // The bookkeeping may take some room of its own.
+    const bool most = stacks >= 8 && pool.mapped_bytes() == stacks * 256 * kib;
+    std::_Exit(most && ec == std::errc::not_enough_memory ? 0 : 2);
+  };
+
+  EXPECT_EXIT(reserve_all(), testing::ExitedWithCode(0), "");
 }
 
 // ---- guards ------------------------------------------------------------------------------------
