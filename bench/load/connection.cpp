@@ -96,6 +96,7 @@ void message_io::complete(connection& c, time_point now) noexcept {
   ++tally_.messages_total;
   const bool in_time = measured.holds(now);
   if (in_time) ++tally_.completed;
+  if (in_time && by_start_ && started < measured.begin) ++tally_.overdue;
   if (by_start_ ? measured.holds(started) : in_time) tally_.latency.record(now - started);
 }
 

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <weft/tools/standard_streams.hpp>
+
 #include "conductor.hpp"
 #include "limits.hpp"
 #include "options.hpp"
@@ -15,13 +17,14 @@
 namespace {
 
 int refuse(const std::string& why) {
-  fmt::print(stderr, "weft-load: {}\n", why);
+  std::fputs(fmt::format("weft-load: {}\n", why).c_str(), stderr);  // print would throw
   return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  weft::tools::occupy_closed_streams(weft::tools::closed_output::fails);
   weft::load::options settings;
   if (const auto code = weft::load::parse_options(argc, argv, settings)) return *code;
   if (const auto problem = weft::load::check_limits(settings)) return refuse(*problem);
@@ -31,7 +34,7 @@ int main(int argc, char** argv) {
 
   const std::string report = settings.json ? weft::load::json_report(settings, result)
                                            : weft::load::text_report(settings, result);
-  if (std::fputs(report.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+  if (!weft::tools::write_out(report)) {
     return refuse(fmt::format("cannot write the report: {}", std::strerror(errno)));
   }
   return weft::load::exit_code(result);

@@ -84,7 +84,7 @@ std::string rates(const options& s, const tally& t) {
   case load_mode::open: break;
   }
   const double rate = messages_per_second(s, t);
-  return fmt::format("messages     {}, {}/s, {:.1f} MB/s each way\n", grouped(messages(t)),
+  return fmt::format("messages     {}, {}/s, {:.1f} MB/s each way\n", grouped(t.completed),
                      grouped(rate), rate * s.message_bytes / 1e6);
 }
 
@@ -120,8 +120,14 @@ std::string unfinished_remark(const tally& t) {
     text += fmt::format("{}{} of {} intended messages were never sent", text.empty() ? "" : ", ",
                         grouped(t.unsent), grouped(t.intended));
   }
-  return text + ": the load is more than is handled; they count with the time for which they were "
-                "waited for\n";
+  text += ": the load is more than is handled; they count with the time for which they were waited "
+          "for\n";
+  if (t.overdue > 0) {
+    text += fmt::format("{} of the {} messages that came back in the measured time were to start "
+                        "before it: they are not in the latency\n",
+                        grouped(t.overdue), grouped(t.completed));
+  }
+  return text;
 }
 
 // Lines that are only there when there is something to say.
@@ -178,6 +184,7 @@ nlohmann::ordered_json errors_object(const tally& t) {
 
 void add_counts(nlohmann::ordered_json& json, const options& s, const tally& t) {
   json["messages"] = messages(t);
+  json["completed"] = t.completed;
   json["messages_per_second"] = messages_per_second(s, t);
   json["messages_total"] = t.messages_total;
   json["connections_per_second"] = connections_per_second(s, t);
@@ -193,6 +200,7 @@ void add_counts(nlohmann::ordered_json& json, const options& s, const tally& t) 
   json["intended"] = open ? nlohmann::ordered_json(t.intended) : nullptr;
   json["unfinished"] = open ? nlohmann::ordered_json(t.unfinished) : nullptr;
   json["unsent"] = open ? nlohmann::ordered_json(t.unsent) : nullptr;
+  json["overdue"] = open ? nlohmann::ordered_json(t.overdue) : nullptr;
   json["late_starts"] = open ? nlohmann::ordered_json(t.late_starts) : nullptr;
 }
 

@@ -23,9 +23,9 @@ std::string text_report(const options& settings, const run_result& result);
 ///   to start in it and came back; idle: the first exchange of each connection, the connect
 ///   included);
 /// latency_us {p50, p90, p99, p999, max}: of these, in the open loop also of those that did not
-/// come
-///   back, with the time for which they were waited for: their latency is longer than that;
-/// messages_per_second: that came back in the measured time (idle: 0);
+///   come back, with the time for which they were waited for: their latency is longer than that;
+/// completed: messages that came back in the measured time, whenever they were to start;
+/// messages_per_second: the rate of these (idle: 0);
 /// messages_total: that came back at all, with connect phase, warm-up and drain;
 /// connections_per_second: exchanges of --churn in the measured time, else of the connect phase;
 /// bytes_sent, bytes_received: of the whole life of the connections;
@@ -33,9 +33,10 @@ std::string text_report(const options& settings, const run_result& result);
 /// lost: connections that broke during the run (churn: exchanges);
 /// slow_connects: connections that took over 0.5 s until the first reply;
 /// connect_retries: connects tried again since the backlog of a UNIX socket was full;
-/// intended, unfinished, unsent, late_starts: open loop, else null: messages that were to start in
-///   the measured time, how many of them never came back, how many of those never left the client,
-///   how many started over 1 ms late;
+/// intended, unfinished, unsent, overdue, late_starts: open loop, else null: messages that were to
+///   start in the measured time, how many of them never came back, how many of those never left the
+///   client; how many of the completed were to start before that time; how many of the intended
+///   started over 1 ms late;
 /// server_cpu_ns: CPU time of the process --server-pid over the measured time, null without one;
 /// client_cpu_fraction, client_wait_fraction: of the measured time, in which the busiest client
 ///   process ran, and in which other work had the core it waited for; bottleneck: whether the two

@@ -22,6 +22,7 @@ void tally::add(const tally& other) noexcept {
   connect_retries += other.connect_retries;
   for (std::size_t i = 0; i < errors.size(); ++i) errors[i] += other.errors[i];
   completed += other.completed;
+  overdue += other.overdue;
   intended += other.intended;
   late_starts += other.late_starts;
   unfinished += other.unfinished;

@@ -40,6 +40,7 @@ struct tally {
 
   // The measured time alone.
   std::uint64_t completed = 0;    ///< messages that came back whole in it
+  std::uint64_t overdue = 0;      ///< open loop: of these, were to start before it
   std::uint64_t intended = 0;     ///< open loop: messages whose start was due in it
   std::uint64_t late_starts = 0;  ///< open loop: of these, started more than 1 ms late
   std::uint64_t unfinished = 0;   ///< open loop: of these, did not come back

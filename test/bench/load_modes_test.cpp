@@ -150,6 +150,9 @@ TEST(LoadModes, an_open_loop_beyond_all_capacity_counts_every_message_that_was_d
   EXPECT_EQ(report["messages"].get<std::uint64_t>() + report["unfinished"].get<std::uint64_t>(),
             report["intended"].get<std::uint64_t>());
   EXPECT_EQ(report["unsent"], report["unfinished"]);  // what was sent has come back
+  EXPECT_LE(report["overdue"], report["completed"]);
+  EXPECT_NEAR(report["messages_per_second"].get<double>() * report["seconds"].get<double>(),
+              report["completed"].get<double>(), 1);
   EXPECT_GE(report["latency_us"]["p50"], 100'000.0);
   EXPECT_LE(report["client_cpu_fraction"], 1.01);
   expect_ordered_latencies(report);

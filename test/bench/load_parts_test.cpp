@@ -269,6 +269,26 @@ TEST(LoadReport, counts_the_unfinished_in_the_percentiles_but_not_as_messages) {
   EXPECT_NEAR(report["latency_us"]["p50"].get<double>(), 500, 5);
 }
 
+TEST(LoadReport, has_a_rate_that_is_of_the_messages_beside_it) {
+  options settings;
+  settings.where = target::parse("127.0.0.1:80");
+  settings.mode = load_mode::open;
+  run_result result = overloaded();
+  result.total.completed = 7;
+  result.total.overdue = 3;
+
+  const std::string text = text_report(settings, result);
+  const auto report = nlohmann::json::parse(json_report(settings, result));
+
+  EXPECT_NE(text.find("messages     7, 7/s"), std::string::npos) << text;
+  EXPECT_NE(text.find("3 of the 7 messages that came back in the measured time were to start "
+                      "before it"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(report["completed"], 7);
+  EXPECT_EQ(report["overdue"], 3);
+}
+
 TEST(LoadPattern, a_stream_goes_on_where_its_last_piece_ended) {
   const pattern bytes;
   const std::uint32_t phase = pattern::first_phase(12345);
