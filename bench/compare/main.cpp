@@ -5,15 +5,16 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <fstream>
-#include <optional>
 #include <string>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include <weft/tools/standard_streams.hpp>
+
 #include "campaign.hpp"
 #include "environment.hpp"
+#include "json_file.hpp"
 #include "options.hpp"
 #include "plan.hpp"
 #include "report_json.hpp"
@@ -29,13 +30,13 @@ constexpr int exit_failed = 1;
 constexpr int exit_signal_base = 128;
 
 int refuse(const std::string& why) {
-  fmt::print(stderr, "weft-compare: {}\n", why);
+  std::fputs(fmt::format("weft-compare: {}\n", why).c_str(), stderr);  // print would throw
   return exit_failed;
 }
 
 void print(const std::string& text) {
   // Flushed, for whoever reads a pipe wants to see it before the long part.
-  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+  if (!weft::tools::write_out(text)) {
     throw std::system_error(errno, std::system_category(), "cannot write to stdout");
   }
 }
@@ -68,32 +69,19 @@ int exit_code(const campaign_result& measured, const std::vector<cell>& cells) {
   return failed ? exit_failed : 0;
 }
 
-// The file of --json: opened before the run, for a path that cannot be written must cost no run.
-class json_output {
-public:
-  explicit json_output(const std::optional<std::string>& path) : path_{path.value_or("")} {
-    if (!path) return;
-    file_.open(path_);
-    check();
+// Returns false, and says why, when the report cannot be written.
+bool try_write(json_file& file, const std::string& report) {
+  try {
+    file.write(report);
+    return true;
+  } catch (const std::system_error& error) {
+    refuse(error.what());
+    return false;
   }
-
-  void write(const std::string& text) {
-    if (!file_.is_open()) return;
-    file_ << text << std::flush;
-    check();
-  }
-
-private:
-  void check() const {
-    if (!file_) throw std::system_error(errno, std::system_category(), "cannot write " + path_);
-  }
-
-  std::string path_;
-  std::ofstream file_;
-};
+}
 
 int compare(const options& settings, steady::time_point begin) {
-  json_output json_file{settings.json_file};
+  json_file report{settings.json_file};
   interrupt signals;
   const environment where = read_environment();
   const bench setup{program_folder(), plan_cores(), settings.seconds, settings.warm_up, signals};
@@ -108,15 +96,18 @@ int compare(const options& settings, steady::time_point begin) {
 
   const campaign_result measured = run_campaign(settings, wanted, setup, begin);
   const std::vector<cell> cells = summarise(wanted, measured, setup.cores.shared());
-  json_file.write(json_report(settings, where, setup.cores, wanted, measured, cells));
+  // Whichever of the two cannot be written must not cost the other.
+  const bool written =
+      try_write(report, json_report(settings, where, setup.cores, wanted, measured, cells));
   print(table_report(wanted, measured, cells));
-  return exit_code(measured, cells);
+  return written ? exit_code(measured, cells) : exit_failed;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const steady::time_point begin = steady::now();
+  weft::tools::occupy_closed_streams(weft::tools::closed_output::fails);
   options settings;
   if (const auto code = parse_options(argc, argv, settings)) return *code;
   try {
