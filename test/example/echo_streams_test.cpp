@@ -1,8 +1,10 @@
 // The standard streams of an echo server, when they are closed, full, or read by nobody.
+#include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 
 #include "line_servers.hpp"
 
@@ -51,17 +53,20 @@ protected:
 INSTANTIATE_TEST_SUITE_P(Servers, EchoStreams, testing::ValuesIn(echo_server_names()), test_name);
 
 TEST_P(EchoStreams, that_are_closed_leave_connections_alone) {
-  process server{in_shell("<&- >&- 2>&-")};
-  std::vector<unique_fd> peers;
+  for (const std::string closed : {"<&- >&- 2>&-", ">&-"}) {
+    SCOPED_TRACE(closed);
+    process server{in_shell(closed)};
+    std::vector<unique_fd> peers;
 
-  peers.push_back(connect_in_time());
-  for (int i = 0; i < 3; ++i) peers.push_back(connect());
-  for (const unique_fd& peer : peers) exchange(peer, "still there?\n");
-  for (const unique_fd& peer : peers) ::shutdown(peer.get(), SHUT_WR);
+    peers.push_back(connect_in_time());
+    for (int i = 0; i < 3; ++i) peers.push_back(connect());
+    for (const unique_fd& peer : peers) exchange(peer, "still there?\n");
+    for (const unique_fd& peer : peers) ::shutdown(peer.get(), SHUT_WR);
 
-  for (const unique_fd& peer : peers) EXPECT_EQ(recv_until_end(peer), "");
-  server.signal(SIGTERM);
-  EXPECT_EQ(server.wait(), 0);
+    for (const unique_fd& peer : peers) EXPECT_EQ(recv_until_end(peer), "");
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+  }
 }
 
 TEST_P(EchoStreams, that_take_no_address_end_the_server) {
