@@ -69,11 +69,13 @@ void diagnose(std::string_view line) noexcept {
   const int saved_errno = errno;
   {
     const std::lock_guard hold{sink_lock};
-    if (sink) {
-      sink(line);
-    } else {
-      write_to_stderr(line);
+    bool is_written = false;
+    try {
+      if (sink) sink(line);
+      is_written = static_cast<bool>(sink);
+    } catch (...) {  // it had no memory, or is at fault: then the line is all the more needed
     }
+    if (!is_written) write_to_stderr(line);
   }
   errno = saved_errno;
 }

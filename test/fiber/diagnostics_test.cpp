@@ -1,5 +1,6 @@
 // The diagnostics sink, and the exceptions of fibers that nobody has looked at.
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -43,6 +44,16 @@ TEST_F(Diagnostics, a_line_goes_to_the_sink_as_it_is) {
 
 TEST_F(Diagnostics, without_a_sink_a_line_goes_to_stderr_with_a_prefix) {
   auto former = weft::set_diagnostics_sink({});
+  CaptureStderr();
+
+  weft::diagnose("a line");
+
+  EXPECT_EQ(GetCapturedStderr(), "weft: a line\n");
+  weft::set_diagnostics_sink(std::move(former));
+}
+
+TEST_F(Diagnostics, a_line_whose_sink_throws_goes_to_stderr) {
+  auto former = weft::set_diagnostics_sink([](std::string_view) { throw std::bad_alloc{}; });
   CaptureStderr();
 
   weft::diagnose("a line");

@@ -144,6 +144,7 @@ TEST_P(ServerOutOfMemory, serves_on_once_there_is_some_again) {
       server.join();
       server.result();
     });
+    take_diagnostics();  // of the connections that it has cost
   }
 }
 

@@ -9,8 +9,8 @@
 
 namespace weft {
 
-/// Called with one line, without its newline. It must not wait on a fiber, not throw,
-/// and not call diagnose().
+/// Called with one line, without its newline. It must not wait on a fiber and not call diagnose().
+/// If it throws, for want of memory perhaps, the line goes to stderr.
 using diagnostics_sink = std::function<void(std::string_view line)>;
 
 /// Sets the sink of the process; an empty one restores stderr. Returns the sink that was set
