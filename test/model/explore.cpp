@@ -1,5 +1,6 @@
 #include "explore.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 #include <unordered_set>
@@ -52,18 +53,25 @@ exploration explore(const model& which, const limits& until) {
     seen.insert(run_once(which, how).fingerprint);
     ++result.runs;
   };
+  // Whether that part of the limits is not used up yet.
+  const auto is_left = [&](std::size_t part) {
+    const bool enough = result.runs >= until.least_runs / part;
+    const auto time = enough ? until.time : until.most_time;
+    return result.runs < until.runs / part && spent() < time / part;
+  };
 
   every_schedule systematic{until.preemptions};
-  while (result.runs < until.runs / 3 && spent() < until.time / 3) {
+  while (is_left(3)) {
     run(systematic);
     ++result.systematic;
     result.exhausted = !systematic.next();
     if (result.exhausted) break;
   }
-  for (std::uint64_t seed = 1; result.runs < until.runs && spent() < until.time; ++seed) {
+  for (std::uint64_t seed = 1; is_left(1); ++seed) {
     run(*random_schedule(seed, usual_steps));
   }
   result.distinct = seen.size();
+  result.too_few = result.runs < std::min(until.least_runs, until.runs);
   return result;
 }
 
