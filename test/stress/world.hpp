@@ -11,33 +11,17 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
-#include <random>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include <weft/fiber.hpp>
+#include <weft/co.hpp>
 #include <weft/net.hpp>
 
+#include "stress/program.hpp"
+
 namespace weft::test::stress {
-
-/// The randomness of one task.
-class dice {
-public:
-  explicit dice(std::uint64_t seed) : engine_(seed) {}
-
-  std::size_t below(std::size_t bound) { return engine_() % bound; }
-
-  bool once_in(std::size_t times) { return below(times) == 0; }
-
-  /// Often nothing at all, sometimes negative.
-  std::chrono::microseconds short_time() {
-    return std::chrono::microseconds{static_cast<std::int64_t>(below(2'000)) - 200};
-  }
-
-private:
-  std::mt19937_64 engine_;
-};
 
 /// A mutex and what it guards.
 struct guarded {
@@ -92,10 +76,15 @@ public:
 
   /// Does one random thing, which ends within milliseconds or when its task is cancelled.
   void act(dice& random);
+  /// The same as a coroutine.
+  co::task<> co_act(dice& random);
 
-  /// Ends what would keep tasks waiting and takes out what is still in the things.
-  /// Returns what is wrong, one line each; empty if nothing is. All tasks have ended.
-  std::vector<std::string> check();
+  /// Does something that never waits, and may end the wait of another.
+  void nudge(dice& random);
+
+  /// Ends what would keep tasks waiting, takes out what is still in the things and tells `result`
+  /// what is wrong. All tasks have ended.
+  void check(outcome& result);
 
 private:
   void add(dice& random);
@@ -107,8 +96,28 @@ private:
   void write(dice& random);
   void read(dice& random);
   void await_happening(dice& random);
+  void run_coroutine(dice& random);
   static void run_children(dice& random);
   static void sleep(dice& random);
+  void note_received(pipe_of_numbers& pipe, std::optional<std::uint64_t> number);
+
+  // Coroutines of one thing each, in co_world.cpp.
+  co::task<> co_do_one(dice& random);
+  co::task<> co_add(dice& random);
+  co::task<> co_hold_permit(dice& random);
+  co::task<> co_send(dice& random);
+  co::task<> co_receive(dice& random);
+  co::task<> co_take_token(dice& random);
+  co::task<> co_use_connection(dice& random);
+  co::task<> co_await_happening(dice& random);
+  // And of several at once.
+  co::task<std::uint64_t> co_compete(std::uint64_t seed);
+  co::async_generator<std::uint64_t> co_generate(dice& random);
+  co::task<> co_race(dice& random);
+  co::task<> co_do_all(dice& random);
+  co::task<> co_consume(dice& random);
+  co::task<> co_run_children(dice& random);
+  co::task<> co_give_up(dice& random);
 
   std::array<guarded, 2> guarded_;
   permits permits_;
@@ -116,6 +125,8 @@ private:
   tokens tokens_;
   std::array<connection, 2> connections_;
   happening happening_;
+  // What coroutines came to and should not have.
+  std::atomic<std::uint64_t> wrong_results_ = 0;
 };
 
 }  // namespace weft::test::stress
