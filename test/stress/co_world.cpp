@@ -113,8 +113,7 @@ co::task<> world::co_take_token(dice& random) {
     co_await tokens_.more.co_wait_for(hold, random.short_time(), are_there, ec);
   }
   if (ec) co_return;
-  --tokens_.there;
-  ++tokens_.taken;
+  tokens_.take_all();
 }
 
 co::task<> world::co_use_connection(dice& random) {

@@ -53,12 +53,7 @@ void world::nudge(dice& random) {
   case 1: return note_received(pipe, pipe.numbers.try_receive());
   case 2: return happening_.now.set();
   case 3: return happening_.now.reset();
-  default:
-    if (!tokens_.lock.try_lock()) return;
-    ++tokens_.there;
-    ++tokens_.made;
-    tokens_.lock.unlock();
-    tokens_.more.notify_one();
+  default: return tokens_.more.notify_one();  // though there may be none
   }
 }
 
@@ -149,8 +144,7 @@ void world::take_token(dice& random) {
     tokens_.more.wait_for(hold, random.short_time(), are_there, ec);
   }
   if (ec) return;
-  --tokens_.there;
-  ++tokens_.taken;
+  tokens_.take_all();
 }
 
 void world::write(dice& random) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <weft/co.hpp>
@@ -51,6 +52,9 @@ struct pipe_of_numbers {
 
 /// Tokens that are handed out under a condition.
 struct tokens {
+  // So that the next one has to wait. The lock is held.
+  void take_all() { taken += std::exchange(there, 0); }
+
   weft::mutex lock;
   condition_variable more;
   std::uint64_t there = 0;
