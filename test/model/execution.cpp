@@ -47,6 +47,7 @@ namespace {
 
 constexpr std::size_t most_steps = 200'000;
 constexpr std::size_t most_threads = 16;
+constexpr unsigned longest_run = 60;  // seconds of real time; a run takes some milliseconds
 constexpr std::chrono::milliseconds horizon{500};
 constexpr int nobody = -1;  // the thread that made the run
 
@@ -182,12 +183,16 @@ void report(const std::string& why) noexcept {
 
 // Of the run: what is planted, and what the core itself finds wrong, may end in one.
 void fail_on_signal(int number) {
+  if (number == SIGALRM) {
+    report("it stands still");
+    std::_Exit(1);
+  }
   report("signal " + std::to_string(number) + (number == SIGABRT ? " (abort)" : ""));
   std::_Exit(1);
 }
 
 void fail_when_it_dies() noexcept {
-  for (const int each : {SIGSEGV, SIGBUS, SIGABRT}) std::signal(each, fail_on_signal);
+  for (const int each : {SIGSEGV, SIGBUS, SIGABRT, SIGALRM}) std::signal(each, fail_on_signal);
 #ifdef WEFT_MODEL_SANITIZED
   __sanitizer_set_death_callback([] { report("what the sanitizer has reported"); });
 #endif
@@ -307,11 +312,13 @@ void execution::thread(const char* name, std::function<void()> body) {
 }
 
 void execution::go() {
+  ::alarm(longest_run);
   release_to_run(&state.steps);
   state.current = choose();
   record_of(state.current).turn.give();
   state.all_ended.take();
   acquire_of_run(&state);
+  ::alarm(0);
 }
 
 std::size_t execution::steps() const noexcept { return state.steps; }
