@@ -234,6 +234,7 @@ int choose() {
   const bool can_go_on = options[0].thread == state.current && !options[0].deadline;
   const std::size_t index =
       options.size() == 1 ? 0 : state.how->pick({options, can_go_on, state.steps});
+  if (index >= options.size()) fail("it is not like the run before, whose schedule it repeats");
   const option taken = options[index];
   thread_record& thread = record_of(taken.thread);
   if (taken.deadline) {
