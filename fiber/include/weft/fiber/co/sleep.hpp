@@ -13,7 +13,7 @@ namespace weft::co {
 
 namespace detail {
 
-class sleep final : public weft::detail::co_operation<sleep> {
+class [[nodiscard]] sleep final : public weft::detail::co_operation<sleep> {
 public:
   sleep(std::chrono::steady_clock::time_point deadline, weft::detail::error_to error) noexcept
       : deadline_(deadline), error_(error) {}
@@ -29,7 +29,7 @@ private:
   bool waits_ = false;
 };
 
-class give_way final : public weft::detail::co_operation<give_way> {
+class [[nodiscard]] give_way final : public weft::detail::co_operation<give_way> {
 public:
   give_way() noexcept = default;
 
