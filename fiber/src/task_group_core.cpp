@@ -168,6 +168,13 @@ std::vector<std::exception_ptr> task_group_core::errors() const {
   return result;
 }
 
+void task_group_core::retrieve_errors() const noexcept {
+  const std::lock_guard hold{lock_};
+  for (const control_block* each = first_failed_; each != nullptr; each = each->group_next) {
+    retrieve_failure(*each);
+  }
+}
+
 void task_group_core::throw_outcome(const std::error_code& ec) const {
   if (ec == std::errc::resource_deadlock_would_occur) {
     throw std::system_error(ec, "task_group::join by a fiber of the group");

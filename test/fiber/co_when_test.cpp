@@ -12,6 +12,7 @@
 
 #include <weft/co.hpp>
 #include <weft/fiber/testing.hpp>
+#include <weft/fiber/unhandled_error.hpp>
 
 #include "support/runtime_fixture.hpp"
 
@@ -323,6 +324,24 @@ TEST_F(CoWhen, any_of_a_caller_that_was_cancelled_before_says_so_and_nothing_els
 
   EXPECT_EQ(seen, weft::errc::cancelled);
   EXPECT_TRUE(take_diagnostics().empty());
+}
+
+TEST_F(CoWhen, all_of_several_that_fail_report_none_as_unhandled) {
+  bool reported = false;
+  weft::set_unhandled_error_handler([&](const weft::unhandled_error&) { reported = true; });
+  const auto failing = []() -> task<> {
+    std::error_code ec;
+    co_await weft::co::sleep_for(1h, ec);
+    throw std::runtime_error("fails");
+  };
+
+  EXPECT_THROW(await(when_all(failing(), failing())), std::runtime_error);
+  std::vector<task<>> several;
+  for (int i = 0; i < 3; ++i) several.push_back(failing());
+  EXPECT_THROW(await(when_all(std::move(several))), std::runtime_error);
+
+  weft::set_unhandled_error_handler({});
+  EXPECT_FALSE(reported);
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ class task_group;
 
 namespace co::detail {
 weft::detail::co_join_group leave(task_group& group, std::exception_ptr& failure) noexcept;
-}
+class first_failure_only;
+}  // namespace co::detail
 
 /// What a group can run: a function for a fiber, a co::task (moved, if it has a name), or a
 /// function that returns one.
@@ -157,6 +158,7 @@ public:
 private:
   friend detail::co_join_group co::detail::leave(task_group& group,
                                                  std::exception_ptr& failure) noexcept;
+  friend co::detail::first_failure_only;
 
   bool refuses_to_join(std::error_code& ec) const noexcept;
   void join_inside(std::error_code& ec);

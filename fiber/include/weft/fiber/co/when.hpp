@@ -43,6 +43,20 @@ result_of<T> take_result(task_group::child<T>& child) {
   }
 }
 
+// Whose group nobody else sees: the failures after the first are reported to nobody.
+class first_failure_only {
+public:
+  explicit first_failure_only(task_group& group) noexcept : group_(group) {}
+
+  first_failure_only(const first_failure_only&) = delete;
+  first_failure_only& operator=(const first_failure_only&) = delete;
+
+  ~first_failure_only() { group_.core_.retrieve_errors(); }
+
+private:
+  task_group& group_;
+};
+
 // After a spawn has failed: those that have not come to theirs.
 template <class T>
 void forget_if_left(task<T>& each) noexcept {
@@ -54,11 +68,13 @@ void forget_if_left(task<T>& each) noexcept {
 /// Awaits all of `tasks`. Returns their results in a tuple, in this order; std::monostate stands
 /// for a task<>.
 ///
-/// Errors: what the first to fail has thrown; it cancels the others, and they have ended.
+/// Errors: what the first to fail has thrown; it cancels the others, and they have ended. What they
+///         throw after it is dropped, and not reported as unhandled either.
 template <class... T>
 task<std::tuple<detail::result_of<T>...>> when_all(task<T>... tasks) {
   task_group group;
   std::tuple<task_group::child<T>...> children;
+  const detail::first_failure_only rule{group};
   std::exception_ptr failure;
   try {
     children = std::tuple<task_group::child<T>...>{group.spawn(std::move(tasks))...};
@@ -79,6 +95,7 @@ template <class T>
 task<std::vector<detail::result_of<T>>> when_all(std::vector<task<T>> tasks) {
   task_group group;
   std::vector<task_group::child<T>> children;
+  const detail::first_failure_only rule{group};
   std::exception_ptr failure;
   try {
     children.reserve(tasks.size());
@@ -166,7 +183,8 @@ void start_race(std::index_sequence<Index...> /*places*/, race<Result>& all, tas
 }  // namespace detail
 
 /// Awaits the first of `tasks` to end, cancels the others and awaits their end too. Returns which
-/// it was, and its result in a variant with one alternative for each task.
+/// it was, and its result in a variant with one alternative for each task. One that has not begun
+/// when another ends never runs; what comes of the others, exceptions too, is dropped.
 ///
 /// Errors: what the first to end has thrown; errc::cancelled and errc::timed_out of the caller.
 template <class... T>

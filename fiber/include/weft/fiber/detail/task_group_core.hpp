@@ -64,6 +64,8 @@ public:
   // The exception of the fiber that failed first, or null.
   std::exception_ptr first_error() const noexcept;
   std::vector<std::exception_ptr> errors() const;
+  // As if the caller had asked for them.
+  void retrieve_errors() const noexcept;
 
   // What join() throws once it has waited, with this error.
   void throw_outcome(const std::error_code& ec) const;
