@@ -45,6 +45,28 @@ void await_of_a_ready_child(benchmark::State& state) {
   weft::run([&] { co::block_on(await_children(state)); });
 }
 
+// ---- the memory of a frame ----------------------------------------------------------------------
+
+constexpr std::size_t frame_size = 256;
+
+void frame_from_the_cache(benchmark::State& state) {
+  weft::run([&] {
+    for (auto _ : state) {
+      void* const frame = weft::detail::allocate_frame(frame_size);
+      benchmark::DoNotOptimize(frame);
+      weft::detail::free_frame(frame, frame_size);
+    }
+  });
+}
+
+void frame_from_the_heap(benchmark::State& state) {
+  for (auto _ : state) {
+    void* const frame = weft::detail::new_frame(frame_size);
+    benchmark::DoNotOptimize(frame);
+    weft::detail::delete_frame(frame);
+  }
+}
+
 // ---- deep chains -------------------------------------------------------------------------------
 
 [[gnu::noinline]] void call_down(int depth) {
@@ -225,6 +247,8 @@ constexpr int repetitions = 5;
 
 BENCHMARK(call_of_a_function)->Repetitions(repetitions)->ReportAggregatesOnly(true);
 BENCHMARK(await_of_a_ready_child)->Repetitions(repetitions)->ReportAggregatesOnly(true);
+BENCHMARK(frame_from_the_cache)->Repetitions(repetitions)->ReportAggregatesOnly(true);
+BENCHMARK(frame_from_the_heap)->Repetitions(repetitions)->ReportAggregatesOnly(true);
 BENCHMARK(yield_of_fibers)
     ->Arg(2)
     ->Arg(100)

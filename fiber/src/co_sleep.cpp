@@ -40,7 +40,9 @@ bool sleep::go_on() noexcept {
   return true;
 }
 
-void run_to_end(continuation& first) noexcept { scheduler::running()->run_to_end(first); }
+void run_to_end(continuation& start, const co_frame& outermost) noexcept {
+  scheduler::running()->run_to_end(start, outermost);
+}
 
 void awaited_twice() noexcept {
   weft::detail::misuse("a co::task was awaited, spawned or blocked on for the second time");

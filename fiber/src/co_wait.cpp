@@ -1,4 +1,5 @@
 #include <weft/fiber/detail/co_wait.hpp>
+#include <weft/fiber/detail/frame_memory.hpp>
 #include <weft/fiber/detail/scope.hpp>
 
 #include "scheduler.hpp"
@@ -21,9 +22,14 @@ void suspend_ready(continuation& then) noexcept {
 }
 
 bool in_frame_of_coroutine(const void* object) noexcept {
-  scheduler* const worker = scheduler::running();
-  return worker != nullptr && worker->current().is_coroutine() &&
-         !worker->is_on_running_stack(object);
+  const scheduler* const worker = scheduler::running();
+  const control_block* const caller = worker != nullptr ? worker->current_if_any() : nullptr;
+  if (caller == nullptr) return false;
+  bool found = false;
+  for_each_coroutine(*caller, [&](const co_frame& each) {
+    found = found || frame_contains(each.self.address(), object);
+  });
+  return found;
 }
 
 bool refuse_coroutine(std::error_code& ec) noexcept {

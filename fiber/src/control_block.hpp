@@ -45,7 +45,7 @@ enum class fiber_status : std::uint8_t {
 inline constexpr std::uint8_t stackless = 0xff;
 
 // What fills the last cache line.
-inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 64 : 160;
+inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 56 : 152;
 
 // The name of a fiber, null if it has none. (std::unique_ptr has no standard layout.)
 struct fiber_name {
@@ -58,6 +58,12 @@ struct fiber_name {
   ~fiber_name() { reset(); }
 
   void reset() noexcept { delete[] std::exchange(text, nullptr); }
+};
+
+// Coroutines that a task runs by co::block_on(), on its own stack.
+struct co_guest {
+  const co_frame& outermost;
+  const co_guest* outer;  // null for the first
 };
 
 struct alignas(64) control_block {
@@ -113,6 +119,7 @@ struct alignas(64) control_block {
   block_chunk* home = nullptr;
   task_extras* extras = nullptr;  // null in most fibers
   alignas(16) std::byte task_space[inline_task_size];
+  const co_guest* guests = nullptr;  // the innermost; null in most tasks
 
   std::string display_name() const;
 
@@ -139,6 +146,22 @@ struct alignas(64) control_block {
   static control_block& of(timer_node& node) noexcept;
   static control_block& of(waiter& entry) noexcept;
 };
+
+// Calls `visit(frame)` for the coroutines that the task is in, the outermost first, and each before
+// the one it awaits. The worker only.
+template <class Visit>
+void for_each_coroutine(const control_block& block, Visit&& visit) {
+  const auto down_from = [&](const co_frame* each) {
+    for (; each != nullptr; each = each->awaits) visit(*each);
+  };
+  if (block.task != nullptr) down_from(block.task->first_coroutine());
+  const auto from_the_first = [&](const auto& self, const co_guest* guest) -> void {
+    if (guest == nullptr) return;
+    self(self, guest->outer);
+    down_from(&guest->outermost);
+  };
+  from_the_first(from_the_first, block.guests);
+}
 
 // How the waiter of a fiber makes it ready: on its own worker, from whatever thread.
 void resume_fiber(waiter& claimed) noexcept;

@@ -52,17 +52,20 @@ const char* state_of(const control_block& block, const scheduler& owner) noexcep
   return &block == owner.current_if_any() ? "runs" : "is ready";
 }
 
-// Where each of its coroutines awaits the one inside it, the innermost first.
+// Where each of its coroutines awaits the one inside it, the innermost first. Where that is in code
+// that is no coroutine, a call that blocks, it has awaited something there before.
 void dump_awaits(line_writer& out, const control_block& block) noexcept {
-  constexpr int most = 64;
-  const continuation* next = block.resume_point;
-  for (int depth = 0; next != nullptr && next->frame != nullptr; ++depth) {
-    if (depth == most) return out.write("    and more\n");
-    const co_frame& frame = *next->frame;
-    out.write("    awaits at %s:%u\n", frame.at.file_name(),
-              static_cast<unsigned>(frame.at.line()));
-    next = frame.awaited_by;
+  std::array<const co_frame*, 64> last{};
+  std::size_t count = 0;
+  for_each_coroutine(block, [&](const co_frame& each) { last[count++ % last.size()] = &each; });
+  for (std::size_t i = 1; i <= std::min(count, last.size()); ++i) {
+    const std::source_location& at = last[(count - i) % last.size()]->at;
+    const bool is_in_a_call =
+        i == 1 && block.is_coroutine() && !block.has_status(fiber_status::resting);
+    out.write("    %s at %s:%u\n", is_in_a_call ? "is in a call; it awaited or began" : "awaits",
+              at.file_name(), static_cast<unsigned>(at.line()));
   }
+  if (count > last.size()) out.write("    and more\n");
 }
 
 void dump(line_writer& out, const control_block& block, const scheduler& owner) noexcept {
@@ -75,10 +78,11 @@ void dump(line_writer& out, const control_block& block, const scheduler& owner) 
     out.write("  fiber %llu %s, spawned at %s:%u\n", id, state_of(block, owner),
               block.location.file_name(), static_cast<unsigned>(block.location.line()));
   }
-  if (!block.has_status(fiber_status::resting)) return;
   // On another thread the task may go on meanwhile, and its frames with it.
   if (scheduler::running() == &owner) return dump_awaits(out, block);
-  out.write("    awaits in the hands of another thread\n");
+  if (block.has_status(fiber_status::resting)) {
+    out.write("    awaits in the hands of another thread\n");
+  }
 }
 
 }  // namespace

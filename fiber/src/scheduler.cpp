@@ -191,7 +191,11 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_on(stack& mine) {
     }
     // The block may be gone now.
     control_block& next = stalled_.empty() ? pick_next() : stalled_.pop();
-    if (take_over(mine, next)) continue;
+    if (take_over(mine, next)) {
+      // Coroutines do not find what a fiber has left.
+      if (!is_runner && next.is_coroutine()) load_floating_point_control(control_of_thread_);
+      continue;
+    }
     if (!is_runner || idle_runner_ != nullptr || mine.size_class != runner_class_) {
       leave_for(mine, next);
     }

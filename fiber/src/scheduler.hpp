@@ -48,13 +48,6 @@ public:
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_.load(std::memory_order_relaxed); }
 
-  // Whether the object lies on the stack of the coroutine that runs. The worker only.
-  bool is_on_running_stack(const void* object) const noexcept {
-    const auto offset =
-        reinterpret_cast<std::uintptr_t>(object) - reinterpret_cast<std::uintptr_t>(runs_on_->base);
-    return offset < runs_on_->size;
-  }
-
   // Whether the task is the one that runs. The worker only.
   bool is_current(const control_block& block) const noexcept {
     return current_.load(std::memory_order_relaxed) == &block;
@@ -107,8 +100,8 @@ public:
   void suspend_ready(continuation& then) noexcept;
   // The same; false if nobody else is ready to run.
   bool suspend_to_yield(continuation& then) noexcept;
-  // Runs coroutines of the running task, from `first` until they say that they have ended.
-  void run_to_end(continuation& first) noexcept;
+  // Runs coroutines of the running task, from `start` until they say that they have ended.
+  void run_to_end(continuation& start, const co_frame& outermost) noexcept;
   // From any thread, with a reference to the block.
   void cancel(control_block& block) noexcept;
   // One of the scopes of the fiber was cancelled: ends its wait if that concerns it. From any

@@ -66,6 +66,7 @@ void scheduler::run_coroutine(control_block& self) noexcept {
     self.resume_point->go_on(*self.resume_point);
   } else {
     self.status.store(fiber_status::started, std::memory_order_relaxed);
+    load_floating_point_control(control_of_thread_);
     if (self.cancel_requested.load(std::memory_order_relaxed)) {
       self.task->abandon();
       task_ended = true;
@@ -83,15 +84,18 @@ void scheduler::run_coroutine(control_block& self) noexcept {
   }
 }
 
-void scheduler::run_to_end(continuation& first) noexcept {
+void scheduler::run_to_end(continuation& start, const co_frame& outermost) noexcept {
   control_block& self = current();
-  for (continuation* next = &first;;) {
+  const co_guest guest{outermost, self.guests};
+  self.guests = &guest;
+  for (continuation* next = &start;;) {
     next->go_on(*next);
     continue_chain();
-    if (std::exchange(task_ended, false)) return;
+    if (std::exchange(task_ended, false)) break;
     next = self.resume_point;  // before the context of the task takes its place
     switch_to(pick_next());
   }
+  self.guests = guest.outer;
 }
 
 // ---- suspending --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Task groups of coroutines, and groups that coroutines join.
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -65,6 +66,29 @@ TEST_F(CoGroup, of_a_function_that_a_coroutine_calls_is_waited_for_there) {
       EXPECT_EQ(ended, 1);
       EXPECT_THROW(leave_a_group_to_its_destructor(ended, true), std::out_of_range);
       co_await weft::co::yield();
+    });
+    calling.join();
+    calling.result();
+  });
+}
+
+TEST_F(CoGroup, on_the_heap_of_a_function_that_a_coroutine_calls_is_waited_for_there) {
+  run([] {
+    bool ended = false;
+    const auto keep_a_group = [&] {
+      const auto group = std::make_unique<task_group>();
+      group->spawn([&] {
+        yield();
+        ended = true;
+      });
+    };
+    auto calling = spawn([&]() -> task<> {
+      keep_a_group();
+      EXPECT_TRUE(ended);
+      co_await weft::co::yield();
+      ended = false;
+      keep_a_group();
+      EXPECT_TRUE(ended);
     });
     calling.join();
     calling.result();
@@ -215,6 +239,30 @@ TEST_F(CoGroupDeath, that_goes_in_a_coroutine_before_its_tasks_have_ended_ends_t
         co_await leaving.co_join();
       }());
     });
+  };
+
+  EXPECT_DEATH(leave_a_group(), "a task_group was destroyed in a coroutine before its tasks");
+}
+
+task<> leave_a_group_unjoined() {
+  task_group group;
+  group.spawn([] { weft::this_fiber::sleep_for(24h); });
+  co_return;
+}
+
+TEST_F(CoGroupDeath, that_goes_in_a_coroutine_of_block_on_does_so_too) {
+  const auto leave_a_group = [] {
+    enter_death_test();
+    weft::run([] { weft::spawn([] { block_on(leave_a_group_unjoined()); }).join(); });
+  };
+
+  EXPECT_DEATH(leave_a_group(), "a task_group was destroyed in a coroutine before its tasks");
+}
+
+TEST_F(CoGroupDeath, that_goes_in_a_coroutine_that_another_awaits_does_so_too) {
+  const auto leave_a_group = [] {
+    enter_death_test();
+    weft::run([] { spawn([]() -> task<> { co_await leave_a_group_unjoined(); }).join(); });
   };
 
   EXPECT_DEATH(leave_a_group(), "a task_group was destroyed in a coroutine before its tasks");

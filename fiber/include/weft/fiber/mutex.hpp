@@ -128,11 +128,13 @@ private:
 
   class [[nodiscard]] scoped_locking final : public locking<false> {
   public:
+    using returns_a_lock = void;
+
     explicit scoped_locking(mutex& wanted) noexcept
         : locking(wanted, detail::error_to{"mutex::lock"}, detail::no_deadline,
                   detail::cancellation::ignored) {}
 
-    std::unique_lock<mutex> await_resume() const {
+    [[nodiscard]] std::unique_lock<mutex> await_resume() const {
       locking::await_resume();
       return std::unique_lock{mutex_, std::adopt_lock};
     }

@@ -15,7 +15,8 @@ namespace weft::co {
 
 namespace detail {
 
-void run_to_end(continuation& first) noexcept;
+// Calls `start` and what follows it, until the coroutines from `outermost` on have ended.
+void run_to_end(continuation& start, const co_frame& outermost) noexcept;
 
 // A coroutine that the running task runs beside its own code, as part of itself.
 template <class T>
@@ -25,7 +26,7 @@ public:
       : continuation(&guest_task::begin), first_(std::move(first)) {}
 
   T run() {
-    run_to_end(*this);
+    run_to_end(*this, first_.promise());
     return first_.promise().take();
   }
 

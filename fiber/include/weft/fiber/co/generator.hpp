@@ -157,16 +157,14 @@ public:
     }
 
     std::suspend_always
-    initial_suspend(std::source_location where = std::source_location::current()) noexcept {
-      at = where;
+    initial_suspend(weft::detail::call_place where = __builtin_source_location()) noexcept {
+      at = weft::detail::location_of(where);
       return {};
     }
 
-    auto final_suspend() noexcept { return given_to_the_caller{this}; }
-
-    auto yield_value(T value) {
+    weft::detail::coming_back yield_value(T value) {
       value_.emplace(std::move(value));
-      return given_to_the_caller{this};
+      return {};
     }
 
     void return_void() const noexcept {}
@@ -175,14 +173,6 @@ public:
 
   private:
     friend async_generator;
-
-    struct given_to_the_caller : std::suspend_always {
-      explicit given_to_the_caller(co_frame* which) noexcept : frame(which) {}
-
-      void await_suspend(std::coroutine_handle<> /*self*/) const noexcept { frame->hand_over(); }
-
-      co_frame* frame;
-    };
 
     std::optional<T> value_;
     std::exception_ptr failure_;
@@ -204,14 +194,16 @@ private:
 template <std::move_constructible T>
 class [[nodiscard]] async_generator<T>::step final : public weft::detail::continuation {
 public:
-  explicit step(std::coroutine_handle<promise_type> awaited) noexcept
-      : continuation(&step::resume_caller), awaited_(awaited) {}
+  explicit step(std::coroutine_handle<promise_type> awaited,
+                weft::detail::co_frame* by = nullptr) noexcept
+      : continuation(&weft::detail::co_frame::resume_caller, by), awaited_(awaited) {}
 
   bool await_ready() {
     promise_type& promise = awaited_.promise();
     promise.value_.reset();
     promise.awaited_by = nullptr;
     if (awaited_.done()) return true;
+    frame->awaits = &promise;
     awaited_.resume();
     if (promise.value_ || awaited_.done()) return true;
     promise.awaited_by = this;
@@ -219,23 +211,21 @@ public:
   }
 
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> waiting,
-                     std::source_location where = std::source_location::current()) noexcept {
+  void await_suspend(std::coroutine_handle<Promise> /*waiting*/) const noexcept {
     static_assert(std::is_base_of_v<weft::detail::co_frame, Promise>,
                   "an async_generator is awaited in coroutines of weft");
-    frame = &waiting.promise();
-    frame->at = where;
   }
 
   std::optional<T> await_resume() {
+    frame->awaits = nullptr;
     promise_type& promise = awaited_.promise();
     if (promise.failure_) std::rethrow_exception(std::exchange(promise.failure_, nullptr));
     return std::exchange(promise.value_, std::nullopt);
   }
 
-private:
-  static void resume_caller(continuation& self) noexcept { self.frame->self.resume(); }
+  step awaited_in(weft::detail::co_frame& by) && noexcept { return step{awaited_, &by}; }
 
+private:
   std::coroutine_handle<promise_type> awaited_;
 };
 

@@ -77,6 +77,10 @@ public:
     source_.reset();
   }
 
+  const co_frame* first_coroutine() const noexcept override {
+    return first_ ? &first_.promise() : nullptr;
+  }
+
 private:
   static void on_end(continuation& self) noexcept {
     auto& root = static_cast<root_task&>(self);

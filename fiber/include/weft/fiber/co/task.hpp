@@ -8,8 +8,12 @@
 // once, or given to co::spawn() or co::block_on(); one that is dropped before that never runs, and
 // one line on the diagnostics sink says so.
 //
+// It awaits tasks, the operations of weft, and nothing else: no operation that has a name, which
+// could be awaited twice, and no awaitable of another library, which would go on in its own way.
+//
 // Neither errno nor the floating-point control (rounding, exception masks) are kept across a
-// co_await: other coroutines run on the same stack meanwhile.
+// co_await: other coroutines run on the same stack meanwhile. A task begins with the control of the
+// thread, and finds that of no fiber; that of another coroutine it may find after a co_await.
 //
 // g++ 12 makes a crash of a coroutine whose body is nothing but one `if` or `while` with a co_await
 // in its condition. A declaration cures it, there too: `while (auto line = co_await next())`.
@@ -55,19 +59,9 @@ public:
   }
 
   std::suspend_always
-  initial_suspend(std::source_location where = std::source_location::current()) noexcept {
-    at = where;
+  initial_suspend(weft::detail::call_place where = __builtin_source_location()) noexcept {
+    at = weft::detail::location_of(where);
     return {};
-  }
-
-  auto final_suspend() noexcept {
-    struct last : std::suspend_always {
-      co_frame* frame;
-
-      void await_suspend(std::coroutine_handle<> /*self*/) const noexcept { frame->hand_over(); }
-    };
-
-    return last{{}, this};
   }
 
   void unhandled_exception() noexcept { failure_ = std::current_exception(); }
@@ -174,27 +168,32 @@ private:
 template <class T>
 class task_awaiter final : public continuation {
 public:
-  explicit task_awaiter(task_frame<T> awaited) noexcept
-      : continuation(&task_awaiter::resume_caller), awaited_(std::move(awaited)) {
+  explicit task_awaiter(task_frame<T> awaited, co_frame* by = nullptr) noexcept
+      : continuation(&co_frame::resume_caller, by), awaited_(std::move(awaited)) {
     if (!awaited_) awaited_twice();
   }
 
-  bool await_ready() { return awaited_.run(*this); }
-
-  template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> waiting,
-                     std::source_location where = std::source_location::current()) noexcept {
-    static_assert(std::is_base_of_v<co_frame, Promise>,
-                  "a co::task is awaited in coroutines of weft, or given to co::block_on()");
-    frame = &waiting.promise();
-    frame->at = where;
+  bool await_ready() {
+    frame->awaits = &awaited_.promise();
+    return awaited_.run(*this);
   }
 
-  T await_resume() { return awaited_.promise().take(); }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> /*waiting*/) const noexcept {
+    static_assert(std::is_base_of_v<co_frame, Promise>,
+                  "a co::task is awaited in coroutines of weft, or given to co::block_on()");
+  }
+
+  T await_resume() {
+    frame->awaits = nullptr;
+    return awaited_.promise().take();
+  }
+
+  task_awaiter awaited_in(co_frame& by) && noexcept {
+    return task_awaiter{std::move(awaited_), &by};
+  }
 
 private:
-  static void resume_caller(continuation& self) noexcept { self.frame->self.resume(); }
-
   task_frame<T> awaited_;
 };
 
@@ -229,6 +228,11 @@ public:
   /// Returns what it returns. Waits, ends and errors: as what it does.
   detail::task_awaiter<T> operator co_await() && noexcept {
     return detail::task_awaiter<T>{std::move(frame_)};
+  }
+
+  // Not for users: the same in a coroutine of weft.
+  detail::task_awaiter<T> awaited_in(weft::detail::co_frame& by) && noexcept {
+    return detail::task_awaiter<T>{std::move(frame_), &by};
   }
 
 private:

@@ -31,8 +31,8 @@ inline bool must_give_way() noexcept {
   return --worker->budget == 0;
 }
 
-// Whether the running task is made of coroutines and `object` a part of one of them: not of a
-// function that one has called, which may block.
+// Whether `object` is a part of one of the coroutines that the running task is in: not of a
+// function that one has called, which may block, nor on the heap beside them.
 bool in_frame_of_coroutine(const void* object) noexcept;
 
 // As refuse_if_cancelled(), but the caller gives way.
@@ -79,13 +79,10 @@ public:
   bool await_ready() noexcept { return static_cast<Step*>(this)->start(); }
 
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> waiting,
-                     std::source_location where = std::source_location::current()) noexcept {
+  void await_suspend(std::coroutine_handle<Promise> /*waiting*/) const noexcept {
     static_assert(
         std::is_base_of_v<co_frame, Promise>,
         "weft's operations are awaited in coroutines of weft: co::task and its relatives");
-    frame = &waiting.promise();
-    frame->at = where;
   }
 
 protected:

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 
 #include <weft/fiber/detail/worker_view.hpp>
@@ -31,11 +32,11 @@ constexpr std::size_t frame_class(std::size_t size) noexcept {
 // Errors: std::bad_alloc.
 inline void* allocate_frame(std::size_t size) {
   const std::size_t index = frame_class(size);
-  if (!frames_are_cached || index >= frame_cache::classes) return ::operator new(size);
+  if (!frames_are_cached || index >= frame_cache::classes) return new_frame(size);
   worker_view* const worker = running_worker;
   frame_cache::entry* const taken = worker != nullptr ? worker->frames.free[index] : nullptr;
   // As large as its class, on a plain thread too: a worker may free it and use it again.
-  if (taken == nullptr) return ::operator new((index + 1) * frame_cache::step);
+  if (taken == nullptr) return new_frame((index + 1) * frame_cache::step);
   worker->frames.free[index] = taken->next;
   --worker->frames.count[index];
   return taken;
@@ -46,10 +47,18 @@ inline void free_frame(void* frame, std::size_t size) noexcept {
   worker_view* const worker = running_worker;
   if (!frames_are_cached || worker == nullptr || index >= frame_cache::classes ||
       worker->frames.count[index] == frame_cache::most) {
-    return ::operator delete(frame);
+    return delete_frame(frame);
   }
   worker->frames.free[index] = ::new (frame) frame_cache::entry{worker->frames.free[index]};
   ++worker->frames.count[index];
+}
+
+// Whether an object that lives is a part of this frame.
+inline bool frame_contains(const void* frame, const void* object) noexcept {
+  const frame_header& header = header_of(frame);
+  const auto offset =
+      reinterpret_cast<std::uintptr_t>(object) - reinterpret_cast<std::uintptr_t>(frame);
+  return header.frame == frame && offset < header.room;
 }
 
 }  // namespace weft::detail

@@ -12,6 +12,8 @@
 
 namespace weft::detail {
 
+struct co_frame;
+
 // What becomes of a fiber that was cancelled before it started. A runtime makes it when it is
 // constructed, which may fail; from then on it is there, however short of memory the process is.
 const std::exception_ptr& cancelled_before_start();
@@ -29,6 +31,9 @@ public:
   virtual void run() noexcept = 0;
   // Instead of run(), for a fiber cancelled before it started.
   virtual void abandon() noexcept = 0;
+
+  // The outermost of the coroutines it is made of; null before the first and after the last one.
+  virtual const co_frame* first_coroutine() const noexcept { return nullptr; }
 
   std::exception_ptr failure;
   // `failure` is errc::cancelled after a request: written by the fiber before it is `done`.

@@ -23,6 +23,27 @@ enum class verdict : std::uint8_t {
   expired,  // its deadline has passed
 };
 
+// Before the frame of a coroutine: how much memory it has. (clang may put a frame into that of its
+// caller instead; what lies before it then does not know its place.)
+struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) frame_header {
+  const void* frame;
+  std::size_t room;  // bytes
+};
+
+// Errors: std::bad_alloc.
+inline void* new_frame(std::size_t room) {
+  auto* const header = static_cast<frame_header*>(::operator new(sizeof(frame_header) + room));
+  return ::new (header) frame_header{header + 1, room} + 1;
+}
+
+inline const frame_header& header_of(const void* frame) noexcept {
+  return static_cast<const frame_header*>(frame)[-1];
+}
+
+inline void delete_frame(void* frame) noexcept {
+  ::operator delete(static_cast<frame_header*>(frame) - 1);
+}
+
 // Memory of coroutines that have ended, for the next of about that size.
 struct frame_cache {
   static constexpr std::size_t step = 64;     // bytes between classes
@@ -39,7 +60,7 @@ struct frame_cache {
   // Of a worker that runs no more.
   void give_back() noexcept {
     for (entry*& first : free) {
-      while (first != nullptr) ::operator delete(std::exchange(first, first->next));
+      while (first != nullptr) delete_frame(std::exchange(first, first->next));
     }
   }
 };
