@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <sys/socket.h>
+#include <utility>
 
 #include "coroutines.hpp"
 
@@ -369,7 +370,7 @@ TEST_F(CoSocket, an_operation_may_be_made_before_the_socket_is_closed_and_awaite
       std::error_code ec;
       auto read = s.co_read_some(buffer, ec);
       s.close();
-      co_await read;
+      co_await std::move(read);
       co_return ec;
     });
 
