@@ -13,7 +13,7 @@
 // that made it; the other side waits on, and a value in the channel stays there. Only if it is the
 // move of a value that waits into room that a receiver has made, it ends the send instead, and the
 // room is for the next. What a coroutine receives is moved once more on its way to it; if that move
-// throws the value is gone. Destroying a channel while somebody waits ends the process with one line;
+// throws the value is gone. Destroying a channel while somebody waits ends the process with a line;
 // values in it are destroyed.
 //
 // Threads: fibers of any worker and plain threads, in any mixture; those block.

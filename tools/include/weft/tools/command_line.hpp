@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <vector>
 
+// NOLINTNEXTLINE(readability-identifier-naming): the library's
 namespace CLI {
 class App;
 class Option;
