@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 // Of the sanitizers, if there is one.
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): their names
 extern "C" {
 [[gnu::weak]] void __sanitizer_set_death_callback(void (*callback)());
 // ThreadSanitizer calls it for each report.
 void __tsan_on_report(void* report);
 }
+
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 namespace {
 
