@@ -322,35 +322,25 @@ TEST_F(Channel, calls_that_do_not_wait_give_way_in_time) {
 
 // ---- misuse ------------------------------------------------------------------------------------
 
+// One that was cancelled, too, whom the wake-up does not reach and who has still to come back.
 TEST_F(ChannelDeath, destroyed_while_somebody_waits_ends_the_process) {
-  EXPECT_EXIT(
-      {
-        enter_death_test();
-        weft::run([] {
-          std::optional<channel<int>> values{std::in_place, 0};
-          auto child = spawn([&] { values->receive(); });
-          yield();
-          values.reset();
-        });
-      },
-      testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
-}
-
-// Whom the wake-up does not reach has still to come back to it.
-TEST_F(ChannelDeath, destroyed_before_one_that_was_cancelled_has_gone_ends_the_process) {
-  EXPECT_EXIT(
-      {
-        enter_death_test();
-        weft::run([] {
-          std::optional<channel<int>> values{std::in_place, 0};
-          auto child = spawn([&] { values->receive(); });
-          yield();
-          child.request_cancel();
-          values->close();
-          values.reset();
-        });
-      },
-      testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
+  for (const bool cancelled : {false, true}) {
+    EXPECT_EXIT(
+        {
+          enter_death_test();
+          weft::run([cancelled] {
+            std::optional<channel<int>> values{std::in_place, 0};
+            auto child = spawn([&] { values->receive(); });
+            yield();
+            if (cancelled) {
+              child.request_cancel();
+              values->close();
+            }
+            values.reset();
+          });
+        },
+        testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited");
+  }
 }
 
 }  // namespace

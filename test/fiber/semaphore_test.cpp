@@ -245,18 +245,25 @@ TEST_F(Semaphore, stress_keeps_the_count_through_cancels) {
 
 // ---- misuse ------------------------------------------------------------------------------------
 
+// One that was cancelled, too, whom the wake-up does not reach and who has still to come back.
 TEST_F(SemaphoreDeath, destroyed_while_somebody_waits_ends_the_process) {
-  EXPECT_EXIT(
-      {
-        enter_death_test();
-        weft::run([] {
-          semaphore free;
-          auto child = spawn([&] { free.acquire(); });
-          yield();
-          free.~semaphore();
-        });
-      },
-      testing::KilledBySignal(SIGABRT), "semaphore was destroyed while somebody waited");
+  for (const bool cancelled : {false, true}) {
+    EXPECT_EXIT(
+        {
+          enter_death_test();
+          weft::run([cancelled] {
+            semaphore free;
+            auto child = spawn([&] { free.acquire(); });
+            yield();
+            if (cancelled) {
+              child.request_cancel();
+              free.release();
+            }
+            free.~semaphore();
+          });
+        },
+        testing::KilledBySignal(SIGABRT), "semaphore was destroyed while somebody waited");
+  }
 }
 
 TEST_F(SemaphoreDeath, a_count_that_is_too_high_ends_the_process) {
@@ -273,23 +280,6 @@ TEST_F(SemaphoreDeath, a_count_that_is_too_high_ends_the_process) {
         const semaphore free{static_cast<std::size_t>(-1)};
       },
       testing::KilledBySignal(SIGABRT), "a count over semaphore::max");
-}
-
-// Whom the wake-up does not reach has still to come back to it.
-TEST_F(SemaphoreDeath, destroyed_before_one_that_was_cancelled_has_gone_ends_the_process) {
-  EXPECT_EXIT(
-      {
-        enter_death_test();
-        weft::run([] {
-          semaphore free;
-          auto child = spawn([&] { free.acquire(); });
-          yield();
-          child.request_cancel();
-          free.release();
-          free.~semaphore();
-        });
-      },
-      testing::KilledBySignal(SIGABRT), "semaphore was destroyed while somebody waited");
 }
 
 }  // namespace
