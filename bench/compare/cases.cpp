@@ -12,7 +12,24 @@ namespace {
 constexpr std::uint32_t most_connections = 1'000'000;  // what weft-load accepts
 constexpr std::uint32_t most_bytes = 64U << 20;        // the same
 constexpr std::uint32_t most_depth = 4096;             // the same
+constexpr std::uint32_t most_percent = 400;
+constexpr std::uint32_t most_tasks = 10'000'000;  // what the programs accept
+constexpr std::uint32_t most_spawned = 1'000'000;
+constexpr std::uint32_t most_calls = 1000;
 constexpr std::uint32_t kibibyte = 1024;
+
+struct named_kind {
+  std::string_view prefix;
+  case_kind kind;
+  std::uint32_t most;
+};
+
+// The kinds that are followed by one number.
+constexpr named_kind named_kinds[] = {
+    {"churn-", case_kind::churn, most_connections}, {"idle-", case_kind::idle, most_connections},
+    {"parked-", case_kind::parked, most_tasks},     {"spawn-", case_kind::spawn, most_spawned},
+    {"chain-", case_kind::chain, most_calls},
+};
 
 // Takes a decimal number from the front of `text`; nothing unless it is from 1 to `most`.
 std::optional<std::uint32_t> take_number(std::string_view& text, std::uint32_t most) {
@@ -37,10 +54,12 @@ std::optional<std::uint32_t> take_bytes(std::string_view& text) {
   return *value * kibibyte;
 }
 
-std::optional<load_case> parse_connections_only(std::string_view text, case_kind kind) {
-  const auto connections = take_number(text, most_connections);
-  if (!connections || !text.empty()) return std::nullopt;
-  return load_case{kind, *connections};
+// Takes `@PERCENT`, which may be missing.
+bool take_rate(std::string_view& text, std::uint32_t& percent) {
+  if (!take(text, "@")) return true;
+  const auto value = take_number(text, most_percent);
+  percent = value.value_or(0);
+  return value.has_value();
 }
 
 std::optional<load_case> parse_echo(std::string_view text) {
@@ -51,17 +70,24 @@ std::optional<load_case> parse_echo(std::string_view text) {
   if (!bytes) return std::nullopt;
   result.connections = *connections;
   result.message_bytes = *bytes;
-  if (text.empty()) return result;
-  if (!take(text, "x")) return std::nullopt;
-  const auto depth = take_number(text, most_depth);
-  if (!depth || !text.empty()) return std::nullopt;
-  result.depth = *depth;
+  if (take(text, "x")) {
+    const auto depth = take_number(text, most_depth);
+    if (!depth) return std::nullopt;
+    result.depth = *depth;
+  }
+  // A rate says how many are in flight: as many as it takes.
+  if (!take_rate(text, result.rate_percent) || !text.empty()) return std::nullopt;
+  if (result.rate_percent != 0 && result.depth != 1) return std::nullopt;
   return result;
 }
 
 std::optional<load_case> parse(std::string_view name) {
-  if (take(name, "churn-")) return parse_connections_only(name, case_kind::churn);
-  if (take(name, "idle-")) return parse_connections_only(name, case_kind::idle);
+  for (const named_kind& each : named_kinds) {
+    if (!take(name, each.prefix)) continue;
+    const auto number = take_number(name, each.most);
+    if (!number || !name.empty()) return std::nullopt;
+    return load_case{each.kind, *number};
+  }
   return parse_echo(name);
 }
 
@@ -77,13 +103,12 @@ std::string counted(std::uint32_t number, const char* noun) {
 
 std::string load_case::name() const {
   const std::string count = std::to_string(connections);
-  switch (kind) {
-  case case_kind::churn: return "churn-" + count;
-  case case_kind::idle: return "idle-" + count;
-  case case_kind::echo: break;
+  for (const named_kind& each : named_kinds) {
+    if (each.kind == kind) return std::string{each.prefix} + count;
   }
-  const std::string shape = count + "x" + short_bytes(message_bytes);
-  return depth == 1 ? shape : shape + "x" + std::to_string(depth);
+  std::string shape = count + "x" + short_bytes(message_bytes);
+  if (depth != 1) shape += "x" + std::to_string(depth);
+  return rate_percent == 0 ? shape : shape + "@" + std::to_string(rate_percent);
 }
 
 std::string load_case::title() const {
@@ -91,18 +116,41 @@ std::string load_case::title() const {
   case case_kind::churn:
     return "connect, one exchange, close: " + grouped(connections) + " at a time";
   case case_kind::idle: return counted(connections, "idle connection");
+  case case_kind::parked:
+    return counted(connections, "task") + " that wait" + (connections == 1 ? "s" : "");
+  case case_kind::spawn: return "spawn and join, " + grouped(connections) + " at once";
+  case case_kind::chain:
+    return "give way to another task, " + counted(connections, "call") + " deep";
   case case_kind::echo: break;
   }
-  const std::string shape =
-      counted(connections, "connection") + " x " + grouped(message_bytes) + " B";
-  return depth == 1 ? shape : shape + ", " + grouped(depth) + " in flight";
+  std::string shape = counted(connections, "connection") + " x " + grouped(message_bytes) + " B";
+  if (depth != 1) shape += ", " + grouped(depth) + " in flight";
+  if (rate_percent != 0) shape += ", at " + std::to_string(rate_percent) + " % of capacity";
+  return shape;
+}
+
+load_case load_case::at_full_speed() const {
+  load_case result = *this;
+  result.rate_percent = 0;
+  return result;
 }
 
 load_case parse_case(std::string_view name) {
   if (const auto found = parse(name)) return *found;
-  throw std::invalid_argument("'" + std::string{name} +
-                              "' is no case, CONNECTIONSxBYTES[xDEPTH] such as 64x64, 64x16K or "
-                              "64x64x16, churn-CONNECTIONS and idle-CONNECTIONS are accepted");
+  throw std::invalid_argument(
+      "'" + std::string{name} +
+      "' is no case, accepted are CONNECTIONSxBYTES[xDEPTH] such as 64x64, 64x16K or 64x64x16, "
+      "CONNECTIONSxBYTES@PERCENT, churn-CONNECTIONS, idle-CONNECTIONS, parked-TASKS, spawn-TASKS "
+      "and chain-DEPTH");
+}
+
+std::uint32_t parse_connections(std::string_view text) {
+  std::string_view rest = text;
+  const auto number = take_number(rest, most_connections);
+  if (number && rest.empty()) return *number;
+  throw std::invalid_argument("'" + std::string{text} +
+                              "' is no number of connections, one from 1 to " +
+                              grouped(most_connections) + " is accepted");
 }
 
 std::vector<load_case> cases_of(extent how_much) {
@@ -112,6 +160,9 @@ std::vector<load_case> cases_of(extent how_much) {
   const auto other = [](case_kind kind, std::uint32_t connections) {
     return load_case{kind, connections};
   };
+  const auto at_rate = [](std::uint32_t percent) {
+    return load_case{case_kind::echo, 64, 64, 1, percent};
+  };
   constexpr std::uint32_t big = 16 * kibibyte;
   switch (how_much) {
   case extent::quick: return {echo(64, 64), echo(1000, 64), other(case_kind::idle, 1000)};
@@ -119,18 +170,33 @@ std::vector<load_case> cases_of(extent how_much) {
     return {echo(64, 64),
             echo(1000, 64),
             echo(64, big),
-            echo(64, 64, 16),
+            at_rate(80),
             other(case_kind::churn, 64),
-            other(case_kind::idle, 1000)};
+            other(case_kind::idle, 1000),
+            other(case_kind::parked, 10'000),
+            other(case_kind::spawn, 1000),
+            other(case_kind::chain, 16)};
   case extent::full: break;
   }
-  return {echo(64, 64),
+  return {echo(1, 64),
+          echo(64, 64),
           echo(1000, 64),
           echo(8000, 64),
           echo(64, big),
           echo(64, 64, 16),
+          at_rate(50),
+          at_rate(80),
+          at_rate(95),
           other(case_kind::churn, 64),
-          other(case_kind::idle, 10'000)};
+          other(case_kind::idle, 10'000),
+          other(case_kind::parked, 1000),
+          other(case_kind::parked, 10'000),
+          other(case_kind::parked, 100'000),
+          other(case_kind::spawn, 1),
+          other(case_kind::spawn, 1000),
+          other(case_kind::chain, 1),
+          other(case_kind::chain, 16),
+          other(case_kind::chain, 64)};
 }
 
 }  // namespace weft::compare

@@ -14,10 +14,11 @@
 
 #include "campaign.hpp"
 #include "environment.hpp"
-#include "json_file.hpp"
 #include "options.hpp"
+#include "output_file.hpp"
 #include "plan.hpp"
 #include "report_json.hpp"
+#include "report_page.hpp"
 #include "report_table.hpp"
 #include "summary.hpp"
 #include "text.hpp"
@@ -70,7 +71,7 @@ int exit_code(const campaign_result& measured, const std::vector<cell>& cells) {
 }
 
 // Returns false, and says why, when the report cannot be written.
-bool try_write(json_file& file, const std::string& report) {
+bool try_write(output_file& file, const std::string& report) {
   try {
     file.write(report);
     return true;
@@ -80,8 +81,30 @@ bool try_write(json_file& file, const std::string& report) {
   }
 }
 
+// Prints the servers and the cases, and which of them can be measured here.
+int list(const options& settings) {
+  const plan here = make_plan(settings, program_folder());
+  std::string text = "servers\n";
+  for (const server& each : settings.servers) {
+    text += fmt::format("  {:<14} {}\n", each.name, each.style);
+    for (const omission& missing : here.missing_servers) {
+      if (missing.name == each.name) text += fmt::format("  {:<14}   {}\n", "", missing.reason);
+    }
+  }
+  text += "cases\n";
+  for (const load_case& each : settings.cases) {
+    text += fmt::format("  {:<14} {}\n", each.name(), each.title());
+    for (const omission& skipped : here.skipped_cases) {
+      if (skipped.name == each.name()) text += fmt::format("  {:<14}   {}\n", "", skipped.reason);
+    }
+  }
+  print(text);
+  return 0;
+}
+
 int compare(const options& settings, steady::time_point begin) {
-  json_file report{settings.json_file};
+  output_file report{settings.json_file};
+  output_file page{settings.page_file};
   interrupt signals;
   const environment where = read_environment();
   const bench setup{program_folder(), plan_cores(), settings.seconds, settings.warm_up, signals};
@@ -96,9 +119,10 @@ int compare(const options& settings, steady::time_point begin) {
 
   const campaign_result measured = run_campaign(settings, wanted, setup, begin);
   const std::vector<cell> cells = summarise(wanted, measured, setup.cores.shared());
-  // Whichever of the two cannot be written must not cost the other.
-  const bool written =
-      try_write(report, json_report(settings, where, setup.cores, wanted, measured, cells));
+  // Whichever of them cannot be written must not cost the others.
+  const std::string json = json_report(settings, where, setup.cores, wanted, measured, cells);
+  bool written = try_write(report, json);
+  if (settings.page_file) written = try_write(page, page_report(settings, json)) && written;
   print(table_report(wanted, measured, cells));
   return written ? exit_code(measured, cells) : exit_failed;
 }
@@ -111,6 +135,7 @@ int main(int argc, char** argv) {
   options settings;
   if (const auto code = parse_options(argc, argv, settings)) return *code;
   try {
+    if (settings.list) return list(settings);
     return compare(settings, begin);
   } catch (const std::exception& error) {
     return refuse(error.what());

@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <stdexcept>
 #include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "failure.hpp"
+#include "measure_tasks.hpp"
 #include "prime.hpp"
 #include "proc.hpp"
 #include "strangers.hpp"
-#include "text.hpp"
 
 namespace weft::compare {
 namespace {
@@ -30,29 +30,18 @@ constexpr auto connection_patience = 5ms;
 constexpr auto stop_patience = 7s;  // servers give connections in flight 5 s
 constexpr auto fixed_cost = 150ms;  // of a sample: two programs started and ended
 constexpr auto connection_cost = 60us;
-
-// Why a sample has no numbers.
-class failure : public std::runtime_error {
-public:
-  using std::runtime_error::runtime_error;
-};
-
-// Adds what a program said last, if it said anything.
-std::string with_last_words(const std::string& reason, const child& program) {
-  const std::string words = last_line(program.err());
-  return words.empty() ? reason : reason + ": " + words;
-}
+constexpr auto task_cost = 10us;
 
 class measurement {
 public:
-  measurement(const bench& setup, const load_case& load, const server& what,
-              steady::time_point deadline)
-      : setup_{setup}, load_case_{load}, deadline_{deadline},
-        server_{{setup.folder + "/" + what.name, "--quiet", "--port", "0"},
+  measurement(const bench& setup, const load_case& load, const std::string& program,
+              offered_rate rate, steady::time_point deadline)
+      : setup_{setup}, load_case_{load}, rate_{rate}, deadline_{deadline},
+        server_{{setup.folder + "/" + program, "--quiet", "--port", "0"},
                 setup.cores.server,
                 child::lines_of::out,
                 setup.signals},
-        server_name_{what.name} {}
+        server_name_{program} {}
 
   void run(sample& result) {
     const auto address = server_.wait_for_line("listening on ", within(start_patience));
@@ -83,6 +72,7 @@ private:
       result.rss_bytes_per_connection =
           per_connection(resident_begin, resident_memory_of(server_.pid()), count);
       result.kernel_bytes_per_connection = per_connection(kernel_begin, kernel_memory(), count);
+      result.server_threads = threads_of(server_.pid());
     }
     const auto end = client.wait(deadline);
     check_server();
@@ -107,11 +97,12 @@ private:
                                   "--server-pid",
                                   std::to_string(server_.pid())};
     switch (load_case_.kind) {
-    case case_kind::echo:
-      list.insert(list.end(), {"--depth", std::to_string(load_case_.depth)});
-      break;
     case case_kind::churn: list.emplace_back("--churn"); break;
     case case_kind::idle: list.emplace_back("--idle"); break;
+    default:
+      list.insert(list.end(), {"--depth", std::to_string(load_case_.depth)});
+      if (rate_) list.insert(list.end(), {"--rate", fmt::format("{:.0f}", *rate_)});
+      break;
     }
     return list;
   }
@@ -170,6 +161,7 @@ private:
     const double server_cpu_ns = json.at("server_cpu_ns").get<double>();
     result.server_cpu_fraction = server_cpu_ns / (result.seconds * 1e9);
     if (load_case_.kind == case_kind::idle) return;
+    result.offered_per_second = rate_;
     result.requests = json.at("messages").get<std::uint64_t>();
     if (result.requests == 0) throw failure{"no message came back in the measured time"};
     result.cpu_ns_per_request = server_cpu_ns / static_cast<double>(result.requests);
@@ -184,6 +176,7 @@ private:
 
   const bench& setup_;
   const load_case& load_case_;
+  const offered_rate rate_;
   const steady::time_point deadline_;
   child server_;
   const std::string server_name_;
@@ -192,18 +185,25 @@ private:
 }  // namespace
 
 std::chrono::duration<double> expected_time(const bench& setup, const load_case& load) {
+  if (load.kind == case_kind::parked) return fixed_cost + load.connections * task_cost;
+  if (is_task_load(load.kind)) return fixed_cost + setup.warm_up + setup.seconds;
   const std::chrono::duration<double> warm_up =
       load.kind == case_kind::idle ? std::chrono::duration<double>{} : setup.warm_up;
   return fixed_cost + load.connections * connection_cost + warm_up + setup.seconds;
 }
 
-sample measure(const bench& setup, const load_case& load, const server& what,
+sample measure(const bench& setup, const load_case& load, const server& what, offered_rate rate,
                steady::time_point deadline) {
   sample result;
   result.case_name = load.name();
   result.server = what.name;
+  const std::string program = program_of(what, load);
   try {
-    measurement{setup, load, what, deadline}.run(result);
+    if (is_task_load(load.kind)) {
+      measure_tasks(setup, load, program, deadline, result);
+    } else {
+      measurement{setup, load, program, rate, deadline}.run(result);
+    }
   } catch (const failure& error) {
     result.error = error.what();
   } catch (const std::system_error& error) {

@@ -1,5 +1,6 @@
 #include "options.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <stdexcept>
@@ -17,8 +18,11 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view footer =
     "Servers: {}.\n"
-    "Cases: CONNECTIONSxBYTES[xDEPTH] such as 64x64, 64x16K or 64x64x16, churn-CONNECTIONS,\n"
-    "idle-CONNECTIONS.\n"
+    "Cases: CONNECTIONSxBYTES[xDEPTH] such as 64x64, 64x16K or 64x64x16; "
+    "CONNECTIONSxBYTES@PERCENT\n"
+    "of the capacity; churn-CONNECTIONS; idle-CONNECTIONS; parked-TASKS, spawn-TASKS, "
+    "chain-DEPTH.\n"
+    "--list tells what they are, and which of the servers are there.\n"
     "Exit codes: 0 all was measured; 1 a server or a sample failed; 2 a bad argument;\n"
     "130 ended by Ctrl-C, 143 by SIGTERM, after the table of what was measured.\n";
 
@@ -27,50 +31,72 @@ struct defaults {
   std::uint32_t rounds;
   double seconds;
   double warm_up;
+  // The last report needs a moment too.
+  std::optional<std::chrono::seconds> budget;
 };
+
+constexpr std::uint32_t warm_up_rounds = 3;
 
 defaults defaults_of(extent how_much) {
   switch (how_much) {
-  case extent::quick: return {6, 0.4, 0.15};  // 6 rounds are the fewest that give an interval
-  case extent::standard: return {10, 1.0, 0.3};
+  case extent::quick: return {6, 0.3, 0.1, 57s};  // 6 rounds are the fewest that give an interval
+  case extent::standard: return {10, 0.3, 0.1, 297s};
   case extent::full: break;
   }
-  return {20, 2.0, 0.5};
+  return {20, 1.0, 0.3, std::nullopt};
 }
 
-// Ends within the minute that --quick promises: the last report needs a moment too.
-constexpr std::chrono::seconds quick_budget = 57s;
+// The columns that --quick has time for.
+constexpr std::string_view quick_servers[] = {"threads", "callbacks", "fibers", "coroutines"};
 
 struct raw_options {
   bool quick = false;
   bool full = false;
+  bool list = false;
   std::vector<std::string> cases;
+  std::vector<std::string> connections;
   std::vector<std::string> servers;
   std::optional<std::uint32_t> rounds;
+  std::optional<std::uint32_t> warm_up_rounds;
   std::optional<double> seconds;
   std::optional<double> warm_up;
   std::optional<std::uint64_t> seed;
   std::optional<std::string> json_file;
+  std::optional<std::string> page_file;
 };
+
+void add_files(tools::command_line& arguments, raw_options& raw) {
+  arguments.add_text("--json", raw.json_file, "file for all samples and their summary")
+      .checked(tools::not_empty("the name of a file"), "");
+  arguments.add_text("--out", raw.page_file, "file for the report as a page of HTML")
+      .checked(tools::not_empty("the name of a file"), "");
+}
 
 void add_options(tools::command_line& arguments, raw_options& raw) {
   const auto quick = arguments.add_flag("--quick", raw.quick, "few cases; ends within 60 s");
   arguments.add_flag("--full", raw.full, "all cases, 20 rounds: the figures of the README")
       .excludes(quick);
+  arguments.add_flag("--list", raw.list, "list the servers and the cases, and end");
   arguments.add_list("--cases", raw.cases, "cases to measure, separated by commas")
       .checked(tools::accepted_by([](const std::string& text) { parse_case(text); }), "CASE");
-  arguments.add_list("--servers", raw.servers, "servers to measure, separated by commas")
+  arguments
+      .add_list("--connections", raw.connections,
+                "measure only the cases with so many connections, separated by commas")
+      .checked(tools::accepted_by([](const std::string& text) { parse_connections(text); }),
+               "NUMBER");
+  arguments.add_list("--only", raw.servers, "servers to measure, separated by commas")
       .checked(tools::accepted_by([](const std::string& text) { find_server(text); }), "SERVER");
   arguments.add_number("--rounds", raw.rounds, {1, 100'000, "a whole number"},
                        "rounds; each measures every case on every server");
+  arguments.add_number("--warm-up-rounds", raw.warm_up_rounds, {0, 1000, "a whole number"},
+                       "rounds of short samples before them, which do not count");
   arguments.add_number("--seconds", raw.seconds, {0.05, 3600, "a number of seconds"},
                        "how long a sample measures");
   arguments.add_number("--warm-up", raw.warm_up, {0, 3600, "a number of seconds"},
                        "seconds of load before that");
   arguments.add_number("--seed", raw.seed, {0, UINT64_MAX, "a whole number"},
                        "seed of the order of the servers in each round");
-  arguments.add_text("--json", raw.json_file, "file for all samples and their summary")
-      .checked(tools::not_empty("the name of a file"), "");
+  add_files(arguments, raw);
 }
 
 template <typename Item, typename NameOf>
@@ -84,21 +110,57 @@ void refuse_twice(const std::vector<Item>& items, const char* option, NameOf nam
   }
 }
 
+void choose_cases(const raw_options& raw, options& settings) {
+  for (const std::string& name : raw.cases) settings.cases.push_back(parse_case(name));
+  if (raw.cases.empty()) settings.cases = cases_of(settings.how_much);
+  refuse_twice(settings.cases, "--cases", [](const load_case& each) { return each.name(); });
+  if (raw.connections.empty()) return;
+  std::erase_if(settings.cases, [&](const load_case& each) {
+    return is_task_load(each.kind) ||
+           std::none_of(raw.connections.begin(), raw.connections.end(), [&](const auto& text) {
+             return parse_connections(text) == each.connections;
+           });
+  });
+  if (settings.cases.empty()) {
+    throw tools::bad_argument("--connections: none of the cases has so many; --list tells them, "
+                              "--cases measures others");
+  }
+}
+
+void choose_servers(const raw_options& raw, options& settings) {
+  for (const std::string& name : raw.servers) settings.servers.push_back(find_server(name));
+  refuse_twice(settings.servers, "--only", [](const server& each) { return each.name; });
+  if (!raw.servers.empty()) return;
+  if (!raw.quick) {
+    settings.servers = all_servers();
+  } else {
+    for (const std::string_view name : quick_servers) {
+      settings.servers.push_back(find_server(std::string{name}));
+    }
+  }
+}
+
 void finish(const raw_options& raw, options& settings) {
   settings.how_much = raw.quick ? extent::quick : (raw.full ? extent::full : extent::standard);
   const defaults standard = defaults_of(settings.how_much);
   settings.rounds = raw.rounds.value_or(standard.rounds);
+  settings.warm_up_rounds = raw.warm_up_rounds.value_or(warm_up_rounds);
   settings.seconds = std::chrono::duration<double>{raw.seconds.value_or(standard.seconds)};
   settings.warm_up = std::chrono::duration<double>{raw.warm_up.value_or(standard.warm_up)};
   settings.seed = raw.seed ? *raw.seed : std::random_device{}();
   settings.json_file = raw.json_file;
-  if (raw.quick) settings.budget = quick_budget;
-  for (const std::string& name : raw.cases) settings.cases.push_back(parse_case(name));
-  if (raw.cases.empty()) settings.cases = cases_of(settings.how_much);
-  for (const std::string& name : raw.servers) settings.servers.push_back(find_server(name));
-  if (raw.servers.empty()) settings.servers = all_servers();
-  refuse_twice(settings.cases, "--cases", [](const load_case& each) { return each.name(); });
-  refuse_twice(settings.servers, "--servers", [](const server& each) { return each.name; });
+  settings.page_file = raw.page_file;
+  settings.list = raw.list;
+  if (raw.json_file && raw.json_file == raw.page_file) {
+    throw tools::bad_argument("--out: '" + *raw.page_file +
+                              "' is the file of --json too, another is accepted");
+  }
+  // Whoever says how many rounds, or how long, waits for them; --quick keeps its promise.
+  if (raw.quick || (!raw.rounds && !raw.seconds && raw.cases.empty())) {
+    settings.budget = standard.budget;
+  }
+  choose_cases(raw, settings);
+  choose_servers(raw, settings);
 }
 
 }  // namespace

@@ -19,10 +19,13 @@ struct options {
   std::vector<load_case> cases;
   std::vector<server> servers;
   std::uint32_t rounds = 0;
+  std::uint32_t warm_up_rounds = 0;         ///< of short samples before them, which do not count
   std::chrono::duration<double> seconds{};  ///< that a sample measures
   std::chrono::duration<double> warm_up{};  ///< of load before it
   std::uint64_t seed = 0;                   ///< of the order of the servers in each round
   std::optional<std::string> json_file;
+  std::optional<std::string> page_file;
+  bool list = false;                           ///< only say what there is
   std::optional<std::chrono::seconds> budget;  ///< after which the run ends, complete or not
 };
 

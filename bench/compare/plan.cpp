@@ -9,13 +9,25 @@ namespace {
 // What a server and weft-load have open beside the connections.
 constexpr std::uint64_t other_descriptors = 32;
 
+// Returns why a server cannot be measured; empty when it can.
+std::string why_missing(const server& what, const options& settings, const std::string& folder) {
+  for (const load_case& load : settings.cases) {
+    const std::string program = program_of(what, load);
+    if (program.empty() || is_program(folder, program)) continue;
+    const std::string reason = "there is no program " + program + " in " + folder;
+    if (what.package.empty()) return reason;
+    return reason + ": it needs " + what.package + ", which `./dev run --peers` installs";
+  }
+  return {};
+}
+
 }  // namespace
 
 plan make_plan(const options& settings, const std::string& folder) {
   plan result;
   const std::uint64_t limit = descriptor_limit();
   for (const load_case& each : settings.cases) {
-    if (each.connections + other_descriptors <= limit) {
+    if (is_task_load(each.kind) || each.connections + other_descriptors <= limit) {
       result.cases.push_back(each);
       continue;
     }
@@ -26,11 +38,10 @@ plan make_plan(const options& settings, const std::string& folder) {
                           grouped(static_cast<std::int64_t>(limit))});
   }
   for (const server& each : settings.servers) {
-    if (is_program(folder, each.name)) {
+    if (const std::string reason = why_missing(each, settings, folder); reason.empty()) {
       result.servers.push_back(each);
     } else {
-      result.missing_servers.push_back(
-          {each.name, "there is no program " + each.name + " in " + folder});
+      result.missing_servers.push_back({each.name, reason});
     }
   }
   return result;
@@ -38,8 +49,12 @@ plan make_plan(const options& settings, const std::string& folder) {
 
 std::chrono::duration<double> time_of_round(const plan& wanted, const bench& setup) {
   std::chrono::duration<double> sum{};
-  for (const load_case& each : wanted.cases) sum += expected_time(setup, each);
-  return sum * static_cast<double>(wanted.servers.size());
+  for (const load_case& load : wanted.cases) {
+    for (const server& each : wanted.servers) {
+      if (plan::has(load, each)) sum += expected_time(setup, load);
+    }
+  }
+  return sum;
 }
 
 }  // namespace weft::compare

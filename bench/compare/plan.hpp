@@ -23,6 +23,11 @@ struct plan {
   std::vector<server> servers;
   std::vector<omission> skipped_cases;    ///< more connections than the system allows
   std::vector<omission> missing_servers;  ///< there is no such program
+
+  /// Tells whether `what` is measured in `load`: callbacks have no tasks.
+  static bool has(const load_case& load, const server& what) {
+    return !program_of(what, load).empty();
+  }
 };
 
 /// Returns what of `settings` can be run with the programs in `folder`.

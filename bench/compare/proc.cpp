@@ -5,6 +5,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <string_view>
@@ -89,6 +90,14 @@ std::optional<std::chrono::nanoseconds> cpu_time_of(pid_t process) {
 std::optional<std::int64_t> resident_memory_of(pid_t process) {
   using namespace std::string_view_literals;
   return sum_of_lines("/proc/" + std::to_string(process) + "/smaps_rollup", std::array{"Rss:"sv});
+}
+
+std::optional<double> threads_of(pid_t process) {
+  std::error_code error;
+  const std::filesystem::directory_iterator all{"/proc/" + std::to_string(process) + "/task",
+                                                error};
+  if (error) return std::nullopt;
+  return static_cast<double>(std::distance(begin(all), end(all)));
 }
 
 std::optional<std::int64_t> kernel_memory() {

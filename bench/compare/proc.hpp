@@ -23,6 +23,9 @@ std::optional<std::chrono::nanoseconds> cpu_time_of(pid_t process);
 /// kernel's running estimate.
 std::optional<std::int64_t> resident_memory_of(pid_t process);
 
+/// Returns how many threads a process has.
+std::optional<double> threads_of(pid_t process);
+
 /// Returns the bytes that the kernel uses for itself on behalf of processes: slab, where sockets
 /// live, kernel stacks, page tables.
 std::optional<std::int64_t> kernel_memory();

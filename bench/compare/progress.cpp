@@ -10,8 +10,8 @@
 
 namespace weft::compare {
 
-progress_line::progress_line(std::uint32_t rounds, std::chrono::duration<double> time_of_round)
-    : active_{::isatty(STDERR_FILENO) == 1}, rounds_{rounds}, all_{rounds * time_of_round},
+progress_line::progress_line(std::uint32_t rounds, std::chrono::duration<double> expected)
+    : active_{::isatty(STDERR_FILENO) == 1}, rounds_{rounds}, all_{expected},
       begin_{std::chrono::steady_clock::now()} {}
 
 // What is still expected, corrected by how wrong the expectation has been so far.
@@ -22,11 +22,14 @@ std::chrono::seconds progress_line::left() const {
   return std::chrono::ceil<std::chrono::seconds>(rest);
 }
 
-void progress_line::show(std::uint32_t rounds_done, const load_case& load, const server& what) {
+void progress_line::show(std::uint32_t round, const load_case& load, const server& what) {
   if (!active_) return;
+  constexpr int width = 12;
   const double share = std::min(1.0, all_.count() > 0 ? done_ / all_ : 1.0);
-  fmt::print(stderr, "\r\033[K{:3.0f} %  round {} of {}, {}, {}; {} left", share * 100,
-             rounds_done + 1, rounds_, load.name(), what.name, duration_text(left()));
+  const auto filled = static_cast<std::size_t>(share * width);
+  const std::string where = round == 0 ? "warm-up" : fmt::format("round {} of {}", round, rounds_);
+  fmt::print(stderr, "\r\033[K[{:<{}}] {:3.0f} %  {} left  {}, {}, {}", std::string(filled, '#'),
+             width, share * 100, duration_text(left()), where, load.name(), what.name);
   std::fflush(stderr);
   shown_ = true;
 }

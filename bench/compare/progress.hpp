@@ -14,10 +14,10 @@ namespace weft::compare {
 class progress_line {
 public:
   /// Shows nothing at all unless stderr is a terminal.
-  progress_line(std::uint32_t rounds, std::chrono::duration<double> time_of_round);
+  progress_line(std::uint32_t rounds, std::chrono::duration<double> expected);
 
-  /// Redraws the line, with what is measured now.
-  void show(std::uint32_t rounds_done, const load_case& load, const server& what);
+  /// Redraws the line, with what is measured now; `round` 0 is the warm-up.
+  void show(std::uint32_t round, const load_case& load, const server& what);
 
   /// Notes that a sample is done, which was expected to take `expected`.
   void add(std::chrono::duration<double> expected);

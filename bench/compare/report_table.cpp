@@ -16,6 +16,7 @@ using row = std::vector<std::string>;
 constexpr const char* none = "-";
 constexpr const char* of_client = " *";
 constexpr const char* of_strangers = " !";
+constexpr const char* behind_mark = " <";
 constexpr std::string_view equal_mark = " equal";
 
 // Lays the rows out in columns: the first one to the left, the others to the right.
@@ -52,53 +53,99 @@ std::string number_text(double number) { return grouped(std::llround(number)); }
 
 // As many blanks as the mark has where it is not, for the same reason.
 std::string ratio_cell(const cell& each) {
-  std::string text = each.server == baseline_server ? "1" : ratio_text(each.ratio);
+  std::string text = each.server == baseline_of(each.load) ? "1" : ratio_text(each.ratio);
   if (!text.ends_with(equal_mark)) text.append(equal_mark.size(), ' ');
   return text;
 }
 
-row load_header(case_kind kind) {
-  const bool churn = kind == case_kind::churn;
-  return {"server",
-          churn ? "CPU/connection  " : "CPU/request  ",
-          "ratio to callbacks",
-          churn ? "connections/s  " : "requests/s  ",
-          "p50  ",
-          "p99  ",
-          "load CPU"};
+std::string micros_text(double us) { return time_text(us * 1000); }
+
+std::string bytes_text(double number) { return number_text(number) + " B"; }
+
+row load_header(const load_case& load) {
+  const bool churn = load.kind == case_kind::churn;
+  row header{"server",
+             churn ? "CPU/connection  " : "CPU/request  ",
+             "ratio to callbacks",
+             churn ? "connections/s  " : "requests/s  ",
+             "p50  ",
+             "p99  ",
+             "load CPU"};
+  if (load.rate_percent != 0) header.insert(header.end() - 1, "p99.9  ");
+  return header;
 }
 
 row load_row(const cell& each) {
-  const auto micros = [](double us) { return time_text(us * 1000); };
   const char* mark = mark_of(each);
-  return {each.server,
-          marked(value_text(each.cpu_ns_per_request, time_text), each.valid.cpu, of_strangers),
-          ratio_cell(each),
-          marked(value_text(each.requests_per_second, number_text), each.valid.throughput, mark),
-          marked(value_text(each.p50_us, micros), each.valid.latency, mark),
-          marked(value_text(each.p99_us, micros), each.valid.latency, mark),
-          value_text(each.client_cpu_fraction,
-                     [](double fraction) { return fmt::format("{:.0f} %", fraction * 100); })};
+  const bool kept_up = each.valid.throughput && !each.behind;
+  row columns{each.server,
+              marked(value_text(each.cpu_ns_per_request, time_text), each.valid.cpu, of_strangers),
+              ratio_cell(each),
+              marked(value_text(each.requests_per_second, number_text), kept_up,
+                     each.behind && each.quiet ? behind_mark : mark),
+              marked(value_text(each.p50_us, micros_text), each.valid.latency, mark),
+              marked(value_text(each.p99_us, micros_text), each.valid.latency, mark),
+              value_text(each.client_cpu_fraction,
+                         [](double fraction) { return fmt::format("{:.0f} %", fraction * 100); })};
+  if (each.load.rate_percent != 0) {
+    columns.insert(columns.end() - 1,
+                   marked(value_text(each.p999_us, micros_text), each.valid.latency, mark));
+  }
+  return columns;
 }
 
 row idle_row(const cell& each) {
-  const auto bytes = [](double number) { return number_text(number) + " B"; };
   const auto percent = [](double fraction) { return fmt::format("{:.3f} %", fraction * 100); };
-  return {each.server, value_text(each.rss_bytes_per_connection, bytes),
-          marked(value_text(each.kernel_bytes_per_connection, bytes), each.quiet, of_strangers),
-          value_text(each.server_cpu_fraction, percent)};
+  return {
+      each.server, value_text(each.rss_bytes_per_connection, bytes_text),
+      marked(value_text(each.kernel_bytes_per_connection, bytes_text), each.quiet, of_strangers),
+      value_text(each.server_threads, number_text), value_text(each.server_cpu_fraction, percent)};
+}
+
+row parked_row(const cell& each) {
+  const auto exact = [](double number) { return fmt::format("{:.3f}", number); };
+  return {each.server,
+          marked(value_text(each.rss_bytes_per_connection, bytes_text), each.quiet, of_strangers),
+          ratio_cell(each), value_text(each.mappings_per_connection, exact),
+          value_text(each.server_threads, number_text)};
+}
+
+row task_row(const cell& each) {
+  const auto exact = [](double number) { return fmt::format("{:.2f}", number); };
+  return {each.server,
+          marked(value_text(each.cpu_ns_per_request, time_text), each.valid.cpu, of_strangers),
+          ratio_cell(each), value_text(each.allocations_per_request, exact)};
+}
+
+row header_of(const load_case& load) {
+  switch (load.kind) {
+  case case_kind::idle:
+    return {"server", "RSS/connection", "kernel/connection +  ", "threads", "CPU of a core"};
+  case case_kind::parked:
+    return {"tasks", "RSS/task  ", "ratio to fibers", "mappings/task", "threads"};
+  case case_kind::spawn: return {"tasks", "CPU/task  ", "ratio to fibers", "allocations/task"};
+  case case_kind::chain: return {"tasks", "CPU/chain  ", "ratio to fibers", "allocations/chain"};
+  default: return load_header(load);
+  }
+}
+
+row row_of(const cell& each) {
+  switch (each.load.kind) {
+  case case_kind::idle: return idle_row(each);
+  case case_kind::parked: return parked_row(each);
+  case case_kind::spawn:
+  case case_kind::chain: return task_row(each);
+  default: return load_row(each);
+  }
 }
 
 std::string case_table(const load_case& load, const std::vector<cell>& cells) {
-  const bool idle = load.kind == case_kind::idle;
-  std::vector<row> rows{
-      idle ? row{"server", "RSS/connection", "kernel/connection +  ", "CPU of a core"}
-           : load_header(load.kind)};
+  std::vector<row> rows{header_of(load)};
   std::string failures;
   for (const cell& each : cells) {
     if (each.load != load) continue;
     if (each.failure.empty()) {
-      rows.push_back(idle ? idle_row(each) : load_row(each));
+      rows.push_back(row_of(each));
     } else {
       failures += fmt::format("  {}: {}\n", each.server, each.failure);
     }
@@ -125,6 +172,9 @@ std::string mark_notes(const std::vector<cell>& cells) {
   if (any(cells, [](const cell& each) { return !each.quiet; })) {
     text += "! others used the cores during most samples\n";
   }
+  if (any(cells, [](const cell& each) { return each.behind; })) {
+    text += "< fewer than were offered: the server did not keep up\n";
+  }
   if (any(cells, [](const cell& each) { return each.kernel_bytes_per_connection.has_value(); })) {
     text += "+ of the whole system: slab, kernel stacks and page tables, both ends of a "
             "connection\n";
@@ -140,8 +190,9 @@ std::string interval_note(const std::vector<cell>& cells) {
     fewest = fewest == 0 ? each.ratio->count : std::min(fewest, each.ratio->count);
   }
   if (fewest == 0) return {};
-  const std::string what = "ratio: median of the ratios of CPU time in the same round; equal: the "
-                           "interval holds 1\n";
+  const std::string what =
+      "ratio: median of the ratios of CPU time (parked tasks: of memory) in the "
+      "same round; equal:\n  the interval holds 1\n";
   if (fewest == 1) return what + "a single round gives no interval\n";
   if (fewest >= enough_values) return what + "[interval]: of the median, at 95 %\n";
   return what + fmt::format("[interval]: with fewer than {} rounds the smallest and largest ratio, "
@@ -204,7 +255,9 @@ std::string table_report(const plan& wanted, const campaign_result& measured,
   }
   if (measured.stopped_by != 0) text += "interrupted: this is what was measured until then\n";
   if (measured.out_of_time) {
-    text += fmt::format("the time of --quick was over after {} complete rounds\n", measured.rounds);
+    text += fmt::format("the time of this run was over after {} complete rounds; --rounds takes as "
+                        "long as it takes\n",
+                        measured.rounds);
   }
   return text;
 }

@@ -19,16 +19,20 @@ struct sample {
   std::string error;
 
   // What a case does not measure has no value.
-  std::optional<double> cpu_ns_per_request;  ///< churn: of a connection
+  std::optional<double> cpu_ns_per_request;       ///< churn: of a connection; of a task, or a chain
+  std::optional<double> allocations_per_request;  ///< of tasks and chains alone
   std::optional<double> requests_per_second;
   std::optional<double> p50_us;
   std::optional<double> p90_us;
   std::optional<double> p99_us;
   std::optional<double> p999_us;
   std::optional<double> max_us;
-  std::optional<double> rss_bytes_per_connection;
+  std::optional<double> rss_bytes_per_connection;     ///< or of a parked task
   std::optional<double> kernel_bytes_per_connection;  ///< of both ends of the connection
+  std::optional<double> mappings_per_connection;      ///< of memory, of a parked task alone
   std::optional<double> server_cpu_fraction;          ///< of a core, in the measured time
+  std::optional<double> server_threads;               ///< with its connections idle, or tasks
+  std::optional<double> offered_per_second;           ///< where the rate of messages is fixed
 
   double seconds = 0;               ///< that were measured
   std::uint64_t requests = 0;       ///< in that time

@@ -8,6 +8,8 @@ namespace {
 
 using samples = std::vector<const sample*>;
 
+constexpr double kept_up = 0.98;  // of the offered messages
+
 samples select(const campaign_result& measured, const std::string& case_name,
                const std::string& server) {
   samples found;
@@ -50,16 +52,17 @@ std::optional<estimate> client_cpu(const samples& used) {
 }
 
 // Pairs the samples round by round.
-std::optional<estimate> ratio_of(const samples& used, const samples& baseline) {
+template <typename Member>
+std::optional<estimate> ratio_of(const samples& used, const samples& baseline, Member member) {
   std::map<std::uint32_t, double> of_baseline;
   for (const sample* each : baseline) {
-    if (each->cpu_ns_per_request) of_baseline[each->round] = *each->cpu_ns_per_request;
+    if (each->*member) of_baseline[each->round] = *(each->*member);
   }
   std::vector<double> ratios;
   for (const sample* each : used) {
     const auto pair = of_baseline.find(each->round);
-    if (!each->cpu_ns_per_request || pair == of_baseline.end() || pair->second <= 0) continue;
-    ratios.push_back(*each->cpu_ns_per_request / pair->second);
+    if (!(each->*member) || pair == of_baseline.end() || pair->second <= 0) continue;
+    ratios.push_back(*(each->*member) / pair->second);
   }
   if (ratios.empty()) return std::nullopt;
   return estimate_median(ratios);
@@ -74,12 +77,16 @@ samples usable(const campaign_result& measured, const std::string& case_name,
 
 void fill_estimates(cell& result, const samples& used) {
   result.cpu_ns_per_request = estimate_of(used, &sample::cpu_ns_per_request);
+  result.allocations_per_request = estimate_of(used, &sample::allocations_per_request);
   result.requests_per_second = estimate_of(used, &sample::requests_per_second);
   result.p50_us = estimate_of(used, &sample::p50_us);
   result.p99_us = estimate_of(used, &sample::p99_us);
   result.p999_us = estimate_of(used, &sample::p999_us);
   result.rss_bytes_per_connection = estimate_of(used, &sample::rss_bytes_per_connection);
   result.kernel_bytes_per_connection = estimate_of(used, &sample::kernel_bytes_per_connection);
+  result.mappings_per_connection = estimate_of(used, &sample::mappings_per_connection);
+  result.server_threads = estimate_of(used, &sample::server_threads);
+  result.offered_per_second = estimate_of(used, &sample::offered_per_second);
   result.server_cpu_fraction = estimate_of(used, &sample::server_cpu_fraction);
   result.client_cpu_fraction = client_cpu(used);
 }
@@ -94,6 +101,8 @@ void fill_validity(cell& result, const samples& used, bool cores_are_shared) {
   result.valid.throughput = measures_server && result.requests_per_second.has_value();
   result.valid.latency = measures_server && result.p50_us.has_value();
   result.valid.memory = result.quiet && result.rss_bytes_per_connection.has_value();
+  result.behind = result.offered_per_second && result.requests_per_second &&
+                  result.requests_per_second->median < kept_up * result.offered_per_second->median;
 }
 
 cell summarise_one(const load_case& load, const std::string& server,
@@ -115,8 +124,11 @@ cell summarise_one(const load_case& load, const std::string& server,
   }
   fill_estimates(result, used);
   fill_validity(result, used, cores_are_shared);
-  if (server != baseline_server) {
-    result.ratio = ratio_of(used, usable(measured, load.name(), baseline_server));
+  if (const std::string baseline = baseline_of(load); server != baseline) {
+    const samples others = usable(measured, load.name(), baseline);
+    result.ratio = load.kind == case_kind::parked
+                       ? ratio_of(used, others, &sample::rss_bytes_per_connection)
+                       : ratio_of(used, others, &sample::cpu_ns_per_request);
   }
   return result;
 }
@@ -128,9 +140,11 @@ std::vector<cell> summarise(const plan& wanted, const campaign_result& measured,
   std::vector<cell> cells;
   for (const load_case& load : wanted.cases) {
     for (const server& each : wanted.servers) {
+      if (!plan::has(load, each)) continue;
       cells.push_back(summarise_one(load, each.name, measured, cores_are_shared));
     }
     for (const omission& each : wanted.missing_servers) {
+      if (!plan::has(load, find_server(each.name))) continue;
       cell missing;
       missing.load = load;
       missing.server = each.name;

@@ -36,17 +36,25 @@ struct cell {
 
   // Without a value where the case does not measure it.
   std::optional<estimate> cpu_ns_per_request;
+  std::optional<estimate> allocations_per_request;
   std::optional<estimate> requests_per_second;
   std::optional<estimate> p50_us;
   std::optional<estimate> p99_us;
   std::optional<estimate> p999_us;
   std::optional<estimate> rss_bytes_per_connection;
   std::optional<estimate> kernel_bytes_per_connection;
+  std::optional<estimate> mappings_per_connection;
+  std::optional<estimate> server_threads;
+  std::optional<estimate> offered_per_second;
   std::optional<estimate> server_cpu_fraction;
   std::optional<estimate> client_cpu_fraction;
 
-  /// CPU time per request against the baseline server in the same round; none for that one itself.
+  /// CPU time per request, or the memory of a parked task, against the baseline in the same round;
+  /// none for that one itself.
   std::optional<estimate> ratio;
+
+  /// Fewer messages than were offered came back: the server, or the load, could not keep up.
+  bool behind = false;
 
   validity valid;
   std::size_t samples = 0;  ///< that the estimates come from

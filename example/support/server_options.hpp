@@ -45,6 +45,16 @@ inline std::string check_path(const std::string& text) {
 }
 
 namespace detail {
+inline void add_address(weft::tools::command_line& arguments, server_options& options) {
+  arguments.add_text("--host", options.host, "address to listen on")
+      .checked(check_address, "ADDRESS")
+      .shows_default();
+  arguments
+      .add_number("--port", options.port, {0, 65535, "a port"},
+                  "port to listen on, 0 picks a free one")
+      .shows_default();
+}
+
 inline std::optional<int> parse_with_common_options(weft::tools::command_line& arguments,
                                                     const std::string& workers_help,
                                                     server_options& options, int argc,
@@ -63,14 +73,20 @@ inline std::optional<int> parse_server_options(const std::string& name,
                                                const std::string& workers_help,
                                                server_options& options, int argc, char** argv) {
   weft::tools::command_line arguments{name, description};
-  arguments.add_text("--host", options.host, "address to listen on")
-      .checked(check_address, "ADDRESS")
-      .shows_default();
-  arguments
-      .add_number("--port", options.port, {0, 65535, "a port"},
-                  "port to listen on, 0 picks a free one")
-      .shows_default();
+  detail::add_address(arguments, options);
   return detail::parse_with_common_options(arguments, workers_help, options, argc, argv);
+}
+
+/// The same for a server on one thread that prints nothing of its connections: --quiet is accepted
+/// since the others have it.
+inline std::optional<int> parse_single_threaded_options(const std::string& name,
+                                                        const std::string& description,
+                                                        server_options& options, int argc,
+                                                        char** argv) {
+  weft::tools::command_line arguments{name, description};
+  detail::add_address(arguments, options);
+  arguments.add_flag("--quiet", options.quiet, "as it is in any case: no line per connection");
+  return arguments.parse(argc, argv);
 }
 
 /// The same for a server on a UNIX socket, which has a path instead of a host and a port.

@@ -1,12 +1,14 @@
 // What weft-compare makes of samples: cells, ratios, marks, the table, the JSON object; and the
 // names of its cases.
 #include <stdexcept>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "report_json.hpp"
 #include "report_table.hpp"
+#include "source_texts.hpp"
 #include "summary.hpp"
 #include "text.hpp"
 
@@ -14,7 +16,7 @@ namespace weft::compare {
 namespace {
 
 constexpr const char* callbacks = baseline_server;
-constexpr const char* threads = "echo-threads";
+constexpr const char* threads = "threads";
 
 // A comparison of two servers in one case, filled sample by sample.
 struct CompareSummary : testing::Test {
@@ -154,7 +156,7 @@ TEST_F(CompareSummary, tells_why_a_server_has_no_numbers) {
   measured.samples.push_back(broken);
 
   EXPECT_EQ(of(threads).failure, broken.error);
-  EXPECT_NE(table().find("echo-threads: " + broken.error), std::string::npos) << table();
+  EXPECT_NE(table().find("threads: " + broken.error), std::string::npos) << table();
   EXPECT_EQ(json()["cells"][1]["failure"], broken.error);
 }
 
@@ -166,9 +168,9 @@ TEST_F(CompareSummary, tells_that_some_samples_failed) {
 }
 
 TEST_F(CompareSummary, shows_a_missing_server_in_every_case) {
-  wanted.missing_servers.push_back({"echo-fibers", "there is no program echo-fibers"});
+  wanted.missing_servers.push_back({"fibers", "there is no program echo-fibers"});
 
-  EXPECT_NE(table().find("echo-fibers: there is no program"), std::string::npos) << table();
+  EXPECT_NE(table().find("fibers: there is no program"), std::string::npos) << table();
   EXPECT_FALSE(json()["cells"][2]["valid"]["cpu"]);
 }
 
@@ -188,6 +190,77 @@ TEST_F(CompareSummary, has_all_that_a_cell_promises_in_json) {
   EXPECT_EQ(json()["samples"].size(), 20U);
 }
 
+TEST_F(CompareSummary, measures_tasks_against_fibers) {
+  load = parse_case("spawn-100");
+  wanted = {{load}, {find_server("fibers"), find_server(threads)}, {}, {}};
+  for (std::uint32_t round = 1; round <= 10; ++round) {
+    add("fibers", round, 100 * round);
+    add(threads, round, 300 * round);
+  }
+
+  EXPECT_NEAR(of(threads).ratio->median, 3, 0.001);
+  EXPECT_FALSE(of("fibers").ratio);
+  EXPECT_TRUE(json()["cells"][1]["ratio_to_callbacks"].is_null());
+  EXPECT_NEAR(json()["cells"][1]["ratio_to_fibers"]["median"], 3, 0.001);
+  EXPECT_NE(table().find("ratio to fibers"), std::string::npos) << table();
+}
+
+TEST_F(CompareSummary, compares_parked_tasks_by_their_memory) {
+  load = parse_case("parked-100");
+  wanted = {{load}, {find_server("fibers"), find_server("coroutines")}, {}, {}};
+  for (std::uint32_t round = 1; round <= 10; ++round) {
+    for (const auto& [name, bytes] :
+         {std::pair{"fibers", 4000.0}, std::pair{"coroutines", 500.0}}) {
+      add(name, round, 1000);
+      measured.samples.back().cpu_ns_per_request.reset();
+      measured.samples.back().rss_bytes_per_connection = bytes;
+    }
+  }
+
+  EXPECT_NEAR(of("coroutines").ratio->median, 0.125, 0.001);
+  EXPECT_NE(table().find("500 B"), std::string::npos) << table();
+}
+
+TEST_F(CompareSummary, has_no_row_of_tasks_for_a_server_without_them) {
+  load = parse_case("chain-3");
+  wanted = {{load}, {find_server("fibers"), find_server(callbacks)}, {}, {{"thread-pool", "x"}}};
+
+  EXPECT_EQ(summarise(wanted, measured, false).size(), 1U);
+}
+
+TEST_F(CompareSummary, marks_a_server_that_does_not_keep_up_with_the_rate) {
+  load = parse_case("64x64@80");
+  wanted.cases = {load};
+  add_rounds(2);
+  for (sample& each : measured.samples)
+    each.offered_per_second = each.server == threads ? 2000 : 1010;
+
+  EXPECT_TRUE(of(threads).behind);
+  EXPECT_FALSE(of(callbacks).behind);
+  EXPECT_NE(table().find("1,000 <"), std::string::npos) << table();
+  EXPECT_NE(table().find("did not keep up"), std::string::npos) << table();
+}
+
+TEST_F(CompareSummary, names_the_command_that_measures_a_cell_again) {
+  settings.rounds = 3;
+  settings.seed = 11;
+  add_rounds(2);
+
+  const std::string command = json()["cells"][1]["command"];
+
+  EXPECT_NE(command.find("weft-compare --cases 64x64 --only callbacks,threads --rounds 3"),
+            std::string::npos)
+      << command;
+  EXPECT_NE(command.find("--seed 11"), std::string::npos) << command;
+}
+
+TEST(CompareSources, are_there_for_every_server_and_counted) {
+  for (const server& each : all_servers()) {
+    EXPECT_GT(lines_of_code(each.sources), 10U) << each.name;
+    for (const std::string& path : each.sources) EXPECT_FALSE(text_of(path).empty()) << path;
+  }
+}
+
 // The end of the first text in the line in which both are.
 std::size_t end_in_line(const std::string& table, const std::string& line,
                         const std::string& text) {
@@ -196,14 +269,14 @@ std::size_t end_in_line(const std::string& table, const std::string& line,
 }
 
 TEST_F(CompareSummary, keeps_ratios_below_each_other_whether_equal_or_not) {
-  wanted.servers.push_back(find_server("echo-fibers"));
+  wanted.servers.push_back(find_server("fibers"));
   add_rounds(1);
-  for (std::uint32_t round = 1; round <= 10; ++round) add("echo-fibers", round, 2000 * round);
+  for (std::uint32_t round = 1; round <= 10; ++round) add("fibers", round, 2000 * round);
 
   const std::string text = table();
 
-  EXPECT_EQ(end_in_line(text, threads, "1.01]"), end_in_line(text, "echo-fibers", "2.00]")) << text;
-  EXPECT_EQ(end_in_line(text, threads, "1,000"), end_in_line(text, "echo-fibers", "1,000")) << text;
+  EXPECT_EQ(end_in_line(text, threads, "1.01]"), end_in_line(text, "fibers", "2.00]")) << text;
+  EXPECT_EQ(end_in_line(text, threads, "1,000"), end_in_line(text, "fibers", "1,000")) << text;
 }
 
 TEST(CompareRatio, has_its_median_even_when_it_may_be_equal) {
@@ -230,12 +303,18 @@ TEST(CompareCases, are_read_from_what_a_user_types) {
   EXPECT_EQ(parse_case("churn-5"), (load_case{case_kind::churn, 5}));
   EXPECT_EQ(parse_case("idle-10000").title(), "10,000 idle connections");
   EXPECT_EQ(parse_case("1x64").title(), "1 connection x 64 B");
+  EXPECT_EQ(parse_case("64x64@80"), (load_case{case_kind::echo, 64, 64, 1, 80}));
+  EXPECT_EQ(parse_case("64x64@80").at_full_speed().name(), "64x64");
+  EXPECT_EQ(parse_case("spawn-1000"), (load_case{case_kind::spawn, 1000}));
+  EXPECT_EQ(parse_case("chain-16").title(), "give way to another task, 16 calls deep");
 }
 
 TEST(CompareCases, are_refused_with_what_is_accepted) {
-  for (const char* name :
-       {"", "64", "64x", "0x64", "64x64x", "64x64x0", "64x64x1x1", "-1x64", "churn-", "idle-x",
-        "idle-0", "64x99999999", "64x4194304K", "quick", "064x64", "64x064", "churn-010"}) {
+  for (const char* name : {"",           "64",          "64x",           "0x64",    "64x64x",
+                           "64x64x0",    "64x64x1x1",   "-1x64",         "churn-",  "idle-x",
+                           "idle-0",     "64x99999999", "64x4194304K",   "quick",   "064x64",
+                           "64x064",     "churn-010",   "64x64@",        "64x64@0", "64x64@401",
+                           "64x64x2@80", "parked-0",    "spawn-2000000", "chain-x"}) {
     try {
       parse_case(name);
       ADD_FAILURE() << name;

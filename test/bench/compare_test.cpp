@@ -1,5 +1,6 @@
 // weft-compare as a process: tiny runs over real servers, and what it does with bad input, with
 // servers that fail, and with Ctrl-C.
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -25,14 +26,16 @@ using words = std::vector<std::string>;
 const fs::path build{WEFT_BIN_DIR};
 
 // A run short enough for a test.
-words tiny(const fs::path& folder, const words& more, const char* rounds = "1") {
+words tiny(const fs::path& folder, const words& more, const char* rounds = "1",
+           const char* warm_up_rounds = "0") {
   words command{
-      folder / "weft-compare", "--rounds", rounds, "--seconds", "0.2", "--warm-up", "0.05"};
+      folder / "weft-compare", "--rounds",    rounds, "--seconds", "0.2", "--warm-up", "0.05",
+      "--warm-up-rounds",      warm_up_rounds};
   command.insert(command.end(), more.begin(), more.end());
   return command;
 }
 
-const words two_servers{"--servers", "echo-callbacks,echo-threads"};
+const words two_servers{"--only", "callbacks,threads"};
 
 words with_two_servers(words more, const char* rounds = "1") {
   more.insert(more.end(), two_servers.begin(), two_servers.end());
@@ -86,6 +89,53 @@ TEST(Compare, finds_what_the_cases_are_about) {
   }
 }
 
+TEST(Compare, offers_a_share_of_what_the_callbacks_answered) {
+  const scratch_folder folder;
+  const fs::path file = folder.path() / "result.json";
+
+  const process_result run = process::run(with_two_servers({"--cases", "4x64@10", "--json", file}));
+
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  const nlohmann::json result = read_json(file);
+  const double capacity = result["capacities"]["4x64"];
+  for (const auto& cell : result["cells"]) {
+    EXPECT_NEAR(cell["offered_per_second"], capacity / 10, 1) << cell;
+    EXPECT_LT(cell["requests_per_second"], capacity / 5) << cell;
+  }
+}
+
+TEST(Compare, takes_samples_that_do_not_count_before_the_others) {
+  const scratch_folder folder;
+  const fs::path file = folder.path() / "result.json";
+
+  const process_result run = process::run(
+      tiny(build, {"--cases", "2x64", "--only", "callbacks", "--json", file}, "3", "2"));
+
+  ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
+  const nlohmann::json result = read_json(file);
+  EXPECT_EQ(result["warm_up_rounds"], 2);
+  std::size_t used = 0;
+  for (const auto& sample : result["samples"]) used += sample["used"] ? 1 : 0;
+  EXPECT_EQ(used, 3U);
+}
+
+TEST(Compare, lists_what_it_can_measure) {
+  const process_result run = process::run({build / "weft-compare", "--list", "--full"});
+
+  EXPECT_EQ(run.exit_code, 0);
+  expect_line(run.out, "  callbacks      a state machine on raw epoll");
+  expect_line(run.out, "  64x64@95       64 connections x 64 B, at 95 % of capacity");
+}
+
+TEST(Compare, measures_the_cases_with_the_wanted_connections_alone) {
+  const process_result run =
+      process::run({build / "weft-compare", "--list", "--connections", "1000"});
+
+  EXPECT_EQ(run.exit_code, 0);
+  expect_line(run.out, "1000x64");
+  EXPECT_EQ(run.out.find("64x64 "), std::string::npos) << run.out;
+}
+
 TEST(Compare, records_where_it_was_made) {
   const scratch_folder folder;
   const fs::path file = folder.path() / "result.json";
@@ -117,8 +167,8 @@ void expect_refused(const words& arguments, const std::string& part) {
 }
 
 TEST(CompareArguments, are_refused_in_one_line_that_says_what_is_accepted) {
-  expect_refused({"--servers", "echo-magic"}, "accepted are echo-callbacks");
-  expect_refused({"--servers", "echo-threads,echo-threads"}, "twice");
+  expect_refused({"--only", "magic"}, "accepted are threads");
+  expect_refused({"--only", "threads,threads"}, "twice");
   expect_refused({"--cases", "many"}, "CONNECTIONSxBYTES");
   expect_refused({"--cases", "64x64,64x64"}, "twice");
   expect_refused({"--rounds", "0"}, "from 1 to");
@@ -127,18 +177,24 @@ TEST(CompareArguments, are_refused_in_one_line_that_says_what_is_accepted) {
   expect_refused({"--warm-up", "long"}, "from 0 to");
   expect_refused({"--seed", "x"}, "from 0 to");
   expect_refused({"--quick", "--full"}, "--full");
-  expect_refused({"--fast"}, "--fast; accepted are --help, --quick, --full, --cases");
+  expect_refused({"--fast"}, "--fast; accepted are --help, --quick, --full, --list, --cases");
   expect_refused({"--rounds", "010"}, "from 1 to 100000 in plain decimal");
   expect_refused({"--cases", ""}, "CONNECTIONSxBYTES");
-  expect_refused({"--servers", ""}, "accepted are echo-callbacks");
+  expect_refused({"--only", ""}, "accepted are threads");
   expect_refused({"--json", ""}, "'' is not accepted, expected the name of a file");
+  expect_refused({"--out", ""}, "'' is not accepted, expected the name of a file");
+  expect_refused({"--out", "x", "--json", "x"}, "'x' is the file of --json too");
+  expect_refused({"--connections", "0"}, "from 1 to 1,000,000");
+  expect_refused({"--connections", "65"}, "none of the cases has so many");
+  expect_refused({"--cases", "64x64x2@80"}, "CONNECTIONSxBYTES@PERCENT");
 }
 
 TEST(CompareArguments, are_told_on_request) {
   const process_result run = process::run({build / "weft-compare", "--help"});
 
   EXPECT_EQ(run.exit_code, 0);
-  for (const char* option : {"--quick", "--full", "--cases", "--servers", "--rounds", "--json"}) {
+  for (const char* option : {"--quick", "--full", "--list", "--cases", "--connections", "--only",
+                             "--rounds", "--json", "--out"}) {
     expect_line(run.out, option);
   }
 }
@@ -223,7 +279,7 @@ TEST_F(CompareReport, that_cannot_be_written_costs_no_table) {
 
   EXPECT_EQ(run.exit_code, 1);
   expect_line(run.err, "cannot write /dev/full: No space left on device");
-  expect_line(run.out, "  echo-callbacks  ");
+  expect_line(run.out, "  callbacks  ");
 }
 
 TEST_F(CompareReport, goes_to_a_fifo_directly) {
@@ -242,7 +298,7 @@ TEST_F(CompareReport, goes_to_the_file_of_stdout_beside_the_table) {
   const process_result run = run_in_shell("/dev/stdout", ">" + file_.string());
 
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  expect_line(text_of(file_), "  echo-callbacks  ");
+  expect_line(text_of(file_), "  callbacks  ");
   expect_line(text_of(file_), "\"cells\"");
 }
 
@@ -280,33 +336,62 @@ protected:
 };
 
 TEST_F(CompareFaults, measures_the_others_when_a_server_is_missing) {
-  const process_result run =
-      compare({"--cases", "2x64", "--servers", "echo-callbacks,echo-threads"});
+  const process_result run = compare({"--cases", "2x64", "--only", "callbacks,threads"});
 
   EXPECT_EQ(run.exit_code, 1);
   expect_line(run.err, "there is no program echo-threads");
-  expect_line(run.out, "echo-threads: there is no program");
-  expect_line(run.out, "  echo-callbacks  ");
+  expect_line(run.out, "threads: there is no program");
+  expect_line(run.out, "  callbacks  ");
+}
+
+TEST_F(CompareFaults, names_the_package_that_a_missing_peer_needs) {
+  const process_result run = compare({"--cases", "2x64", "--only", "callbacks,go"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.out, "go: there is no program echo-go");
+  expect_line(run.out, "it needs golang-go, which `./dev run --peers` installs");
+}
+
+TEST_F(CompareFaults, tells_why_tasks_could_not_be_measured) {
+  put_server("tasks-threads", "echo 'tasks-threads: no thread after 7' >&2; exit 1");
+  put_server("tasks-fibers", "echo 'not json'");
+
+  const process_result run = compare({"--cases", "spawn-2", "--only", "threads,fibers"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.out, "tasks-threads ended with code 1: tasks-threads: no thread after 7");
+  expect_line(run.out, "fibers: its report cannot be read");
+}
+
+TEST_F(CompareFaults, takes_no_further_sample_of_what_fails_while_it_warms_up) {
+  put_server("echo-threads", "echo started >>" + folder_.path("starts") + "; exit 3");
+
+  const process_result run = process::run(
+      tiny(folder_.path(), {"--cases", "2x64", "--only", "callbacks,threads"}, "3", "3"));
+
+  EXPECT_EQ(run.exit_code, 1);
+  std::ifstream starts{folder_.path("starts")};
+  EXPECT_EQ(std::count(std::istreambuf_iterator<char>{starts}, {}, '\n'), 2);
+  expect_line(run.out, "threads: echo-threads did not start");
 }
 
 TEST_F(CompareFaults, tells_why_a_server_does_not_start) {
   put_server("echo-threads", "echo 'out of luck' >&2; exit 3");
 
-  const process_result run =
-      compare({"--cases", "2x64", "--servers", "echo-callbacks,echo-threads"});
+  const process_result run = compare({"--cases", "2x64", "--only", "callbacks,threads"});
 
   EXPECT_EQ(run.exit_code, 1);
   expect_line(run.out, "echo-threads did not start: out of luck");
-  expect_line(run.out, "  echo-callbacks  ");
+  expect_line(run.out, "  callbacks  ");
 }
 
 TEST_F(CompareFaults, tells_that_a_server_does_not_answer) {
   put_server("echo-threads", "echo 'listening on 127.0.0.1:1'; exec sleep 60");
 
-  const process_result run = compare({"--cases", "2x64", "--servers", "echo-threads"});
+  const process_result run = compare({"--cases", "2x64", "--only", "threads"});
 
   EXPECT_EQ(run.exit_code, 1);
-  expect_line(run.out, "echo-threads: no exchange with 127.0.0.1:1");
+  expect_line(run.out, "threads: no exchange with 127.0.0.1:1");
 }
 
 TEST_F(CompareFaults, refuses_to_run_without_the_load_generator) {
@@ -323,7 +408,7 @@ TEST_F(CompareFaults, obeys_ctrl_c_while_a_server_does_not_answer) {
   const unique_fd listener = listen_tcp();
   const std::string address = "127.0.0.1:" + std::to_string(local_port(listener));
   put_server("echo-threads", "echo 'listening on " + address + "'; exec sleep 600");
-  process run{tiny(folder_.path(), {"--cases", "2x64", "--servers", "echo-threads"}, "1000")};
+  process run{tiny(folder_.path(), {"--cases", "2x64", "--only", "threads"}, "1000")};
   const unique_fd connection = accept_one(listener);
 
   run.signal(SIGINT);

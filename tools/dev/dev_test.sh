@@ -48,6 +48,7 @@ refuses "test: 'fibre' is no folder of tests; accepted: support fiber" test tsan
 refuses "test: '' is no folder of tests; accepted: support fiber" test --only=
 refuses "unknown option '--smoke yes'; accepted: --smoke" bench '--smoke yes'
 refuses "unknown option '--fast'; accepted: --smoke" bench --fast
+refuses "unknown option '--all'; accepted: --peers, --yes" run --all
 refuses "unknown option '-x'; accepted: --only=, --yes" test -x
 refuses "unknown preset 'debug release'; accepted: debug release" test 'debug release'
 refuses "unknown preset 'rel'; accepted: debug release" test rel

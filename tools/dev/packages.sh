@@ -10,21 +10,25 @@ declare -A package_probe=(
   [libcli11-dev]='<CLI/CLI.hpp>' [libfmt-dev]='<fmt/format.h>'
   [nlohmann-json3-dev]='<nlohmann/json.hpp>' [libgtest-dev]='<gtest/gtest.h>'
   [libgmock-dev]='<gmock/gmock.h>' [libbenchmark-dev]='<benchmark/benchmark.h>'
-  [libboost-context1.81-dev]='<boost/context/fiber.hpp>'
+  [libboost-context1.81-dev]='<boost/context/fiber.hpp>' [libboost1.81-dev]='<boost/asio.hpp>'
+  [libboost-fiber1.81-dev]='<boost/fiber/fiber.hpp>' [libst-dev]='<st.h>' [golang-go]=go
+  [chromium]=chromium
 )
 
 # Prints the packages of one set; a set is named after the command or the preset that needs it.
 packages_of() {
   # Programs and benches; CMake asks for Google Benchmark even if only the comparison is built.
   local build="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libbenchmark-dev"
+  build+=" libboost1.81-dev libboost-fiber1.81-dev"
   # weft's own context switch is for x86-64 alone; elsewhere each build takes that of Boost.
   [[ $(uname -m) == x86_64 ]] || build+=" libboost-context1.81-dev"
-  local test="$build pkg-config libgtest-dev libgmock-dev socat"
+  local test="$build pkg-config libgtest-dev libgmock-dev socat chromium"
   local boost="libboost-context1.81-dev"
   local clang="clang-16 libclang-rt-16-dev"
   local lint="$test $boost clang-format-16 clang-tidy-16 shellcheck git"
   case $1 in
     run | bench) echo "$build" ;;
+    peers) echo "golang-go libst-dev python3-gevent python3-uvloop" ;;
     test | debug | release) echo "$test" ;;
     asan | tsan | fcontext) echo "$test $boost" ;;
     clang) echo "$test $clang" ;;

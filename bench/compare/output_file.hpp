@@ -1,5 +1,5 @@
-// The file of --json. A path that cannot be written costs no run: that is found out before it. What
-// the file held before stays there until the new report is complete.
+// The file of --json or --out. A path that cannot be written costs no run: that is found out before
+// it. What the file held before stays there until the new report is complete.
 //
 // Threads: one owner.
 #pragma once
@@ -11,13 +11,13 @@
 
 namespace weft::compare {
 
-class json_file {
+class output_file {
 public:
   /// Makes sure that `path` can be written, without changing it; does nothing without a path.
   ///
   /// Waits:  for a reader, when it is a FIFO.
   /// Errors: throws std::system_error.
-  explicit json_file(const std::optional<std::string>& path);
+  explicit output_file(const std::optional<std::string>& path);
 
   /// Writes the report, and puts it in the place of the file that is there. What is no file of its
   /// own, such as /dev/full or a FIFO, gets it directly.

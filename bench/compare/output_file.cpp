@@ -1,4 +1,4 @@
-#include "json_file.hpp"
+#include "output_file.hpp"
 
 #include <cerrno>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ bool is_stdout(const struct stat& status) {
 
 }  // namespace
 
-json_file::json_file(const std::optional<std::string>& path) : path_{path.value_or("")} {
+output_file::output_file(const std::optional<std::string>& path) : path_{path.value_or("")} {
   if (!path) return;
 
   struct stat status {};
@@ -45,7 +45,7 @@ json_file::json_file(const std::optional<std::string>& path) : path_{path.value_
   beside_.clear();
 }
 
-void json_file::write(const std::string& report) {
+void output_file::write(const std::string& report) {
   if (path_.empty()) return;
   if (to_stdout_ && !tools::write_out(report)) fail();
   if (to_stdout_) return;
@@ -59,7 +59,7 @@ void json_file::write(const std::string& report) {
   fail();
 }
 
-bool json_file::replace() const {
+bool output_file::replace() const {
   if (beside_.empty()) return true;
 
   struct stat old {};
@@ -68,11 +68,11 @@ bool json_file::replace() const {
   return ::rename(beside_.c_str(), target_.c_str()) == 0;
 }
 
-void json_file::fail() const {
+void output_file::fail() const {
   throw std::system_error(errno, std::system_category(), "cannot write " + path_);
 }
 
-bool json_file::can_create_beside() const {
+bool output_file::can_create_beside() const {
   if (!std::ofstream{beside_}) return false;
   ::unlink(beside_.c_str());
   return true;
