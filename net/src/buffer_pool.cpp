@@ -30,19 +30,22 @@ io_buffer* buffer_pool::lend() noexcept {
 }
 
 void buffer_pool::take_back(io_buffer& buffer) noexcept {
-  bool kept = false;
-  bool was_last = false;
-  {
-    const std::lock_guard hold{lock_};
-    --lent_;
-    kept = free_count_ < keep;
-    if (kept) {
-      buffer.next_free = std::exchange(free_, &buffer);
-      ++free_count_;
-    }
-    was_last = abandoned_ && lent_ == 0;
+  lock_.lock();
+  --lent_;
+  if (free_count_ == keep) {
+    delete_locked(buffer);
+    return;
   }
-  if (!kept) delete &buffer;
+  buffer.next_free = std::exchange(free_, &buffer);
+  ++free_count_;
+  lock_.unlock();
+}
+
+// One that is not kept; of a pool that was abandoned none is.
+void buffer_pool::delete_locked(io_buffer& buffer) noexcept {
+  const bool was_last = abandoned_ && lent_ == 0;
+  lock_.unlock();
+  delete &buffer;
   if (was_last) delete this;
 }
 
@@ -51,6 +54,7 @@ void buffer_pool::abandon() noexcept {
   {
     const std::lock_guard hold{lock_};
     abandoned_ = true;
+    free_count_ = keep;
     was_last = lent_ == 0;
   }
   if (was_last) delete this;

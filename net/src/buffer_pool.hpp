@@ -44,9 +44,11 @@ private:
   buffer_pool() = default;
   ~buffer_pool();
 
+  void delete_locked(io_buffer& buffer) noexcept;
+
   weft::detail::spin_lock lock_;
   io_buffer* free_ = nullptr;
-  std::size_t free_count_ = 0;
+  std::size_t free_count_ = 0;  // `keep` as soon as none is to be kept
   std::size_t lent_ = 0;
   bool abandoned_ = false;
 };

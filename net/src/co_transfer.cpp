@@ -34,7 +34,10 @@ bool co_transfer::start() noexcept {
     turn().may_go_on(error_.code);
     return complete();
   }
-  switch (turn().begin(*this, wait_, error_.code)) {
+  // A read mostly waits, a write seldom.
+  switch (kind_ == kind::write ? turn().begin(*this, wait_, error_.code)
+                               : turn().begin_with_event(*this, wait_, error_.code)) {
+  case io_progress::suspended_for_event: phase_ = phase::for_event; return false;
   case io_progress::suspended: return false;
   case io_progress::failed: return complete();
   case io_progress::ready: break;
@@ -60,11 +63,9 @@ bool co_transfer::go_on() noexcept {
 bool co_transfer::advance() noexcept {
   for (;;) {
     phase_ = phase::for_event;
-    switch (turn().begin_to_await_ready(*this, wait_, error_.code)) {
-    case io_progress::suspended: return false;
-    case io_progress::failed: return complete();
-    case io_progress::ready: break;
-    }
+    const io_progress progress = turn().begin_to_await_ready(*this, wait_, error_.code);
+    if (progress == io_progress::suspended) return false;
+    if (progress == io_progress::failed) return complete();
     switch (attempt()) {
     case outcome::complete: return complete();
     case outcome::not_ready: turn().not_ready(); break;
@@ -128,7 +129,8 @@ co_borrow::co_borrow(const descriptor& target, std::size_t at_most, weft::detail
       eof_is_empty_(eof_is_empty) {}
 
 borrowed_bytes co_borrow::await_resume() {
-  if (!(eof_is_empty_ && error_.code == errc::eof)) error_.report();
+  const bool only_eof = error_.code && eof_is_empty_ && error_.code == errc::eof;
+  if (!only_eof) error_.report();
   if (count_ == 0) return {};
   io_buffer* const lent = std::exchange(buffer_, nullptr);
   return {lent, {lent->bytes.data(), count_}};

@@ -76,6 +76,16 @@ bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
   }
 }
 
+void io_turn::park_with_turn(poller& worker, std::error_code& ec) {
+  has_waited_ = true;
+  {
+    const poller::waiting here{worker};
+    failed(park(weft::detail::no_deadline), ec);
+  }
+  if (!come_back(ec)) return end();
+  weft::detail::warm_next_fiber();
+}
+
 bool io_turn::park_until_ready(std::error_code& ec) {
   has_waited_ = true;
   if (!weft::detail::on_worker()) return block_until_ready(ec);
@@ -105,7 +115,28 @@ bool io_turn::park_until_ready(std::error_code& ec) {
 io_progress io_turn::begin(weft::detail::continuation& then, weft::detail::list_suspension& wait,
                            std::error_code& ec) {
   if (weft::detail::refuse_coroutine(ec)) return io_progress::failed;
-  if (take_or_lock(ec)) return outcome_of_turn();
+  return take_or_lock(ec) ? outcome_of_turn() : suspend_for_turn(then, wait, ec);
+}
+
+io_progress io_turn::begin_with_event(weft::detail::continuation& then,
+                                      weft::detail::list_suspension& wait, std::error_code& ec) {
+  if (weft::detail::refuse_coroutine(ec)) return io_progress::failed;
+  poller* worker = nullptr;
+  const bool taken = take_or_lock(ec, [&] {
+    worker = side().ready() ? nullptr : poller::if_installed();
+    if (worker != nullptr && !worker->watches(record_)) worker = nullptr;
+    if (worker == nullptr) record_.lock.unlock();
+  });
+  if (!taken) return suspend_for_turn(then, wait, ec);
+  if (worker == nullptr) return outcome_of_turn();
+  has_waited_ = true;
+  const io_progress progress = suspend_locked(*worker, then, wait, ec);
+  return progress == io_progress::suspended ? io_progress::suspended_for_event : progress;
+}
+
+// With the lock held, which it gives up.
+io_progress io_turn::suspend_for_turn(weft::detail::continuation& then,
+                                      weft::detail::list_suspension& wait, std::error_code& ec) {
   if (wait.begin(then, side().turn, weft::detail::waiter_of_this_task().node, record_.lock,
                  weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
     return io_progress::suspended;
@@ -134,18 +165,24 @@ io_progress io_turn::suspend_until_ready(weft::detail::continuation& then,
   if (!record_.is_generation(generation_)) {
     ec = errc::closed;
   } else if (worker->watch(fd_, record_, ec) && !side().ready()) {
-    record_.add_away(which_);
-    worker->begin_to_wait();
-    if (wait.begin(then, side().readiness, weft::detail::waiter_of_this_task().node, record_.lock,
-                   weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
-      return io_progress::suspended;
-    }
-    return event_has_come(then, wait, ec);
+    return suspend_locked(*worker, then, wait, ec);
   }
   record_.lock.unlock();
   if (ec) return io_progress::failed;
   seen_ = side().events.load(std::memory_order_acquire);
   return io_progress::ready;
+}
+
+// With the lock held, which it gives up.
+io_progress io_turn::suspend_locked(poller& worker, weft::detail::continuation& then,
+                                    weft::detail::list_suspension& wait, std::error_code& ec) {
+  record_.add_away(which_);
+  worker.begin_to_wait();
+  if (wait.begin(then, side().readiness, weft::detail::waiter_of_this_task().node, record_.lock,
+                 weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
+    return io_progress::suspended;
+  }
+  return event_has_come(then, wait, ec);
 }
 
 io_progress io_turn::event_has_come(weft::detail::continuation& then,

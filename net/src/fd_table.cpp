@@ -44,15 +44,15 @@ fd_record* open_record(int fd, bool tcp_stream, std::error_code& ec) noexcept {
   fd_record& record = (*found)[index % records_a_chunk];
   // Still in use when somebody closed the descriptor behind our back and the number came again.
   record.lock.lock();
-  const bool left_over = record.state != record_state::free;
+  const bool left_over = record.state() != record_state::free;
   const std::uint32_t generation = record.generation.load(std::memory_order_relaxed);
   record.lock.unlock();
   if (left_over) retire_record(record, generation);
   const std::lock_guard hold{record.lock};
   record.traits.store(tcp_stream ? fd_record::tcp_stream : std::uint16_t{0},
                       std::memory_order_relaxed);
-  record.state = record_state::open;
-  record.busy = record.away = 0;
+  record.marks = 0;
+  record.set_state(record_state::open);
   for (const direction each : both) {
     record.at(each).drained_at = record.at(each).events.load(std::memory_order_relaxed) - 1;
   }
@@ -74,10 +74,8 @@ retired retire_record(fd_record& record, std::uint32_t generation, record_state 
     evicted[count++] = record.at(each).readiness.claim_all(wake_reason::closed);
     evicted[count++] = record.at(each).turn.claim_all(wake_reason::closed);
   }
-  record.busy = record.busy & ~record.away & both_directions;
-  record.away = 0;
-  const bool unused = record.busy == 0;
-  record.state = unused ? record_state::free : if_used;
+  const bool unused = record.end_turns_of_those_away();
+  record.set_state(unused ? record_state::free : if_used);
   record.lock.unlock();
   for (wait_node* const each : evicted) weft::detail::resume_all(each);
   return unused ? retired::unused : retired::still_in_use;
@@ -91,16 +89,16 @@ bool end_turn_locked(fd_record& record, direction which, std::uint32_t generatio
     if (next != nullptr) {
       record.add_away(which);
     } else {
-      record.remove_busy(which);
-      record.remove_away(which);
+      record.end_turn(which);
     }
-  } else if ((record.state == record_state::closing || record.state == record_state::released) &&
+  } else if ((record.state() == record_state::closing ||
+              record.state() == record_state::released) &&
              record.is_generation(generation + 1)) {
-    const auto was_busy = record.busy;
+    const auto was_busy = record.busy();
     record.remove_busy(which);
-    const bool was_last = was_busy != 0 && record.busy == 0;
-    must_close = was_last && record.state == record_state::closing;
-    if (was_last) record.state = record_state::free;
+    const bool was_last = was_busy != 0 && record.busy() == 0;
+    must_close = was_last && record.state() == record_state::closing;
+    if (was_last) record.set_state(record_state::free);
   }
   record.lock.unlock();
   weft::detail::resume(next);

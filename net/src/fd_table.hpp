@@ -63,11 +63,11 @@ struct fd_record {
   // before `events` is counted up.
   weft::detail::atomic<std::uint16_t> traits{0};
   weft::detail::spin_lock lock;
-  record_state state : 2 = record_state::free;
-  // Sets of directions: an operation has its turn; and that one is not in, and will not make, a
-  // system call before it has looked at the generation with the lock held.
-  std::uint8_t busy : 2 = 0;
-  std::uint8_t away : 2 = 0;
+  // Two sets of directions and the state, by hand in one byte, for what compilers make of bit
+  // fields is a tenth of an operation. `busy`, bits 0 and 1: an operation has its turn. `away`,
+  // bits 2 and 3: that one is not in, and will not make, a system call before it has looked at the
+  // generation with the lock held. Bits 4 and 5: record_state.
+  std::uint8_t marks = 0;
   fd_direction directions[2];
 
   // No event of epoll is this bit of the lower sixteen.
@@ -90,15 +90,36 @@ struct fd_record {
                  std::memory_order_relaxed);
   }
 
-  // The turn of this direction is taken.
-  void add_busy(direction which) noexcept { busy = (busy | only(which)) & both_directions; }
+  record_state state() const noexcept { return static_cast<record_state>(marks >> state_shift); }
 
-  void add_away(direction which) noexcept { away = (away | only(which)) & both_directions; }
+  void set_state(record_state now) noexcept {
+    constexpr unsigned others = (1u << state_shift) - 1;
+    marks = static_cast<std::uint8_t>((marks & others) | static_cast<unsigned>(now) << state_shift);
+  }
 
-  void remove_away(direction which) noexcept { away = away & ~only(which) & both_directions; }
+  // The directions whose turn is taken.
+  std::uint8_t busy() const noexcept { return marks & both_directions; }
+
+  bool is_busy(direction which) const noexcept { return (marks & only(which)) != 0; }
+
+  void add_busy(direction which) noexcept { marks |= only(which); }
+
+  void add_away(direction which) noexcept { marks |= away_mark(which); }
+
+  void remove_away(direction which) noexcept { clear(away_mark(which)); }
 
   // Nobody has the turn of this direction any more.
-  void remove_busy(direction which) noexcept { busy = busy & ~only(which) & both_directions; }
+  void remove_busy(direction which) noexcept { clear(only(which)); }
+
+  // The same; `away` may be left over when an exception came between step_aside() and come_back().
+  void end_turn(direction which) noexcept { clear(only(which) | away_mark(which)); }
+
+  // Ends the turns of those that are away. Returns whether there are no others.
+  bool end_turns_of_those_away() noexcept {
+    const unsigned away = (marks >> away_shift) & both_directions;
+    clear(away | unsigned{both_directions} << away_shift);
+    return busy() == 0;
+  }
 
   // Whether a read that got less than it asked for has read everything there was, so that the next
   // event will tell of more. Not after urgent data or a half-close, nor on any other kind of
@@ -106,6 +127,16 @@ struct fd_record {
   bool short_read_means_drained() const noexcept {
     constexpr std::uint16_t untrustworthy = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
     return (traits.load(std::memory_order_relaxed) & (tcp_stream | untrustworthy)) == tcp_stream;
+  }
+
+private:
+  void clear(unsigned set) noexcept { marks = static_cast<std::uint8_t>(marks & ~set); }
+
+  static constexpr unsigned away_shift = 2;
+  static constexpr unsigned state_shift = 4;
+
+  static constexpr std::uint8_t away_mark(direction which) noexcept {
+    return static_cast<std::uint8_t>(only(which) << away_shift);
   }
 };
 
@@ -131,14 +162,13 @@ bool end_turn(fd_record& record, direction which, std::uint32_t generation) noex
 // The same with the lock held, which it gives up.
 bool end_turn_locked(fd_record& record, direction which, std::uint32_t generation) noexcept;
 
-inline bool end_turn(fd_record& record, direction which, std::uint32_t generation) noexcept {
+[[gnu::always_inline]] inline bool end_turn(fd_record& record, direction which,
+                                            std::uint32_t generation) noexcept {
   record.lock.lock();
   if (!record.is_generation(generation) || !record.at(which).turn.empty()) {
     return end_turn_locked(record, which, generation);
   }
-  record.remove_busy(which);
-  // Left over when an exception came between step_aside() and come_back().
-  record.remove_away(which);
+  record.end_turn(which);
   record.lock.unlock();
   return false;
 }

@@ -24,6 +24,9 @@ std::vector<std::pair<std::uint64_t, int>> registry;  // id and epoll descriptor
 
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
+// Of a batch: fewer connections than that, and what they need, are in the cache.
+constexpr std::size_t few_events = 128;
+
 std::uint64_t tag_of(int fd, const fd_record& record) noexcept {
   return (std::uint64_t{record.generation.load(std::memory_order_relaxed)} << 32) |
          static_cast<std::uint32_t>(fd);
@@ -108,10 +111,6 @@ bool poller::watch_wake_event() noexcept {
   return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_event_, &event) == 0;
 }
 
-bool poller::is_sibling(std::uint64_t other_id) const noexcept {
-  return other_id >> worker_bits == id_ >> worker_bits;
-}
-
 bool poller::start_watching(int fd, fd_record& record, std::error_code& ec) noexcept {
   if (std::ranges::any_of(record.directions, &is_awaited_elsewhere)) {
     record.lock.unlock();
@@ -170,6 +169,8 @@ void poller::warm_events(std::size_t index, std::size_t count) const noexcept {
     const std::uint64_t tag = events_[at].data.u64;
     return tag == wake_tag ? nullptr : find_record(fd_of(tag));
   };
+  // Of a few connections it is.
+  if (count < few_events) return;
   if (index < count) __builtin_prefetch(record_at(index));
   if (index < 2 || index - 2 >= count) return;
   fd_record* const sooner = record_at(index - 2);

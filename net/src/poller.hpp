@@ -85,8 +85,13 @@ public:
   // Ends the process if a task of another runtime waits for them: it would wait forever.
   // False and `ec` (errno of epoll_ctl(2)) on failure. With the record locked.
   bool watch(int fd, fd_record& record, std::error_code& ec) noexcept {
+    return watches(record) || start_watching(fd, record, ec);
+  }
+
+  // Whether events are reported to `record` already. With the record locked.
+  bool watches(const fd_record& record) const noexcept {
     const std::uint64_t watching = record.poller_id.load(std::memory_order_relaxed);
-    return watching == id_ || is_sibling(watching) || start_watching(fd, record, ec);
+    return watching == id_ || is_sibling(watching);
   }
 
   // The opposite, for a descriptor that lives on without us. False, and nothing done, if the record
@@ -113,7 +118,11 @@ private:
   static std::unique_ptr<poller> create(std::error_code& ec);
   int wait_for_events(clock::time_point deadline) noexcept;
   bool watch_wake_event() noexcept;
-  bool is_sibling(std::uint64_t other_id) const noexcept;
+
+  bool is_sibling(std::uint64_t other_id) const noexcept {
+    return other_id >> worker_bits == id_ >> worker_bits;
+  }
+
   bool start_watching(int fd, fd_record& record, std::error_code& ec) noexcept;
   void enter_register();
   void leave_register() noexcept;

@@ -41,7 +41,7 @@ std::size_t socket::read_some(std::span<std::byte> buffer, std::error_code& ec) 
   if (buffer.empty()) return transfer_nothing(descriptor_, ec);
   std::size_t count = 0;
   {
-    io_turn turn{descriptor_, direction::read, ec};
+    io_turn turn{descriptor_, direction::read, io_turn::and_event{}, ec};
     if (!turn) return 0;
     count = receive_some(turn, buffer, ec);
   }
@@ -52,7 +52,7 @@ std::size_t socket::read(std::span<std::byte> buffer, std::error_code& ec) {
   if (buffer.empty()) return transfer_nothing(descriptor_, ec);
   std::size_t count = 0;
   {
-    io_turn turn{descriptor_, direction::read, ec};
+    io_turn turn{descriptor_, direction::read, io_turn::and_event{}, ec};
     if (!turn) return 0;
     do {
       count += receive_some(turn, buffer.subspan(count), ec);
@@ -70,7 +70,7 @@ borrowed_bytes socket::read_some_borrowed(std::size_t at_most, std::error_code& 
   detail::io_buffer* buffer = nullptr;
   std::ptrdiff_t count = 0;
   {
-    io_turn turn{descriptor_, direction::read, ec};
+    io_turn turn{descriptor_, direction::read, io_turn::and_event{}, ec};
     if (!turn) return {};
     // Lent only once there may be something to read, and given back before another wait.
     count = detail::retry_when_ready(

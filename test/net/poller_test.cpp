@@ -422,12 +422,12 @@ bool last_user_closes(weft::net::detail::record_state if_used) {
   std::error_code ec;
   detail::fd_record& record = *detail::open_record(number.get(), false, ec);
   const auto generation = record.generation.load();
-  record.busy = detail::only(detail::direction::read);
+  record.add_busy(detail::direction::read);
 
   EXPECT_EQ(detail::retire_record(record, generation, if_used), detail::retired::still_in_use);
   const bool closes = detail::end_turn(record, detail::direction::read, generation);
 
-  EXPECT_EQ(record.state, detail::record_state::free);
+  EXPECT_EQ(record.state(), detail::record_state::free);
   return closes;
 }
 
@@ -448,7 +448,7 @@ TEST_F(Poller, a_record_that_is_another_descriptors_by_now_is_not_retired) {
 
   EXPECT_EQ(detail::retire_record(record, old), detail::retired::not_at_all);
   EXPECT_FALSE(poller::unwatch(number.get(), record, old));
-  EXPECT_EQ(record.state, detail::record_state::open);
+  EXPECT_EQ(record.state(), detail::record_state::open);
   EXPECT_EQ(detail::retire_record(record, old + 1), detail::retired::unused);
 }
 
