@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <system_error>
 
@@ -18,6 +20,7 @@
 #include "output_file.hpp"
 #include "plan.hpp"
 #include "report_json.hpp"
+#include "report_markdown.hpp"
 #include "report_page.hpp"
 #include "report_table.hpp"
 #include "summary.hpp"
@@ -102,9 +105,16 @@ int list(const options& settings) {
   return 0;
 }
 
+// Empty when there is no such file.
+std::string text_in(const std::string& path) {
+  std::ifstream file{path};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
 int compare(const options& settings, steady::time_point begin) {
   output_file report{settings.json_file};
   output_file page{settings.page_file};
+  output_file results{settings.results_file};
   interrupt signals;
   const environment where = read_environment();
   const bench setup{program_folder(), plan_cores(), settings.seconds, settings.warm_up, signals};
@@ -123,6 +133,11 @@ int compare(const options& settings, steady::time_point begin) {
   const std::string json = json_report(settings, where, setup.cores, wanted, measured, cells);
   bool written = try_write(report, json);
   if (settings.page_file) written = try_write(page, page_report(settings, json)) && written;
+  // One that was cut short says less than the one that is there.
+  if (settings.results_file && measured.stopped_by == 0) {
+    const std::string part = markdown_report(settings, where, setup.cores, wanted, measured, cells);
+    written = try_write(results, with_part(text_in(*settings.results_file), part)) && written;
+  }
   print(table_report(wanted, measured, cells));
   return written ? exit_code(measured, cells) : exit_failed;
 }

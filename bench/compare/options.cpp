@@ -5,6 +5,7 @@
 #include <random>
 #include <stdexcept>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -63,12 +64,18 @@ struct raw_options {
   std::optional<std::uint64_t> seed;
   std::optional<std::string> json_file;
   std::optional<std::string> page_file;
+  std::optional<std::string> results_file;
 };
 
 void add_files(tools::command_line& arguments, raw_options& raw) {
   arguments.add_text("--json", raw.json_file, "file for all samples and their summary")
       .checked(tools::not_empty("the name of a file"), "");
   arguments.add_text("--out", raw.page_file, "file for the report as a page of HTML")
+      .checked(tools::not_empty("the name of a file"), "");
+  arguments
+      .add_text("--results", raw.results_file,
+                "file of Markdown, in which the part of an earlier run is replaced; with --full it "
+                "is bench/RESULTS.md of the sources unless another is named")
       .checked(tools::not_empty("the name of a file"), "");
 }
 
@@ -140,6 +147,12 @@ void choose_servers(const raw_options& raw, options& settings) {
   }
 }
 
+// Nothing where the program has outlived the sources that it was built from.
+std::optional<std::string> results_of_sources() {
+  const std::string file = WEFT_COMPARE_SOURCES "/bench/RESULTS.md";
+  return ::access(file.c_str(), W_OK) == 0 ? std::optional{file} : std::nullopt;
+}
+
 void finish(const raw_options& raw, options& settings) {
   settings.how_much = raw.quick ? extent::quick : (raw.full ? extent::full : extent::standard);
   const defaults standard = defaults_of(settings.how_much);
@@ -150,6 +163,8 @@ void finish(const raw_options& raw, options& settings) {
   settings.seed = raw.seed ? *raw.seed : std::random_device{}();
   settings.json_file = raw.json_file;
   settings.page_file = raw.page_file;
+  settings.results_file = raw.results_file;
+  if (raw.full && !raw.results_file) settings.results_file = results_of_sources();
   settings.list = raw.list;
   if (raw.json_file && raw.json_file == raw.page_file) {
     throw tools::bad_argument("--out: '" + *raw.page_file +

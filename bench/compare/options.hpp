@@ -25,6 +25,7 @@ struct options {
   std::uint64_t seed = 0;                   ///< of the order of the servers in each round
   std::optional<std::string> json_file;
   std::optional<std::string> page_file;
+  std::optional<std::string> results_file;     ///< in Markdown, of which one part is replaced
   bool list = false;                           ///< only say what there is
   std::optional<std::chrono::seconds> budget;  ///< after which the run ends, complete or not
 };

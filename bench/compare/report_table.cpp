@@ -11,7 +11,7 @@
 namespace weft::compare {
 namespace {
 
-using row = std::vector<std::string>;
+using row = table_rows::value_type;
 
 constexpr const char* none = "-";
 constexpr const char* of_client = " *";
@@ -20,7 +20,7 @@ constexpr const char* behind_mark = " <";
 constexpr std::string_view equal_mark = " equal";
 
 // Lays the rows out in columns: the first one to the left, the others to the right.
-std::string lay_out(const std::vector<row>& rows) {
+std::string lay_out(const table_rows& rows) {
   std::vector<std::size_t> width;
   for (const row& each : rows) {
     width.resize(std::max(width.size(), each.size()));
@@ -140,19 +140,15 @@ row row_of(const cell& each) {
 }
 
 std::string case_table(const load_case& load, const std::vector<cell>& cells) {
-  std::vector<row> rows{header_of(load)};
-  std::string failures;
+  std::string text = load.title() + "\n";
+  const table_rows rows = rows_of_case(load, cells);
+  if (rows.size() > 1) text += lay_out(rows);
   for (const cell& each : cells) {
-    if (each.load != load) continue;
-    if (each.failure.empty()) {
-      rows.push_back(row_of(each));
-    } else {
-      failures += fmt::format("  {}: {}\n", each.server, each.failure);
+    if (each.load == load && !each.failure.empty()) {
+      text += fmt::format("  {}: {}\n", each.server, each.failure);
     }
   }
-  std::string text = load.title() + "\n";
-  if (rows.size() > 1) text += lay_out(rows);
-  return text + failures;
+  return text;
 }
 
 template <typename Condition>
@@ -241,14 +237,16 @@ std::string ratio_text(const std::optional<estimate>& ratio) {
                      ratio->may_be(1) ? equal_mark : "");
 }
 
-std::string table_report(const plan& wanted, const campaign_result& measured,
-                         const std::vector<cell>& cells) {
-  std::string text;
-  for (const load_case& each : wanted.cases) text += fmt::format("\n{}", case_table(each, cells));
-  for (const omission& each : wanted.skipped_cases) {
-    text += fmt::format("\n{}: skipped, {}\n", each.name, each.reason);
+table_rows rows_of_case(const load_case& load, const std::vector<cell>& cells) {
+  table_rows rows{header_of(load)};
+  for (const cell& each : cells) {
+    if (each.load == load && each.failure.empty()) rows.push_back(row_of(each));
   }
-  text += fmt::format("\n{}{}{}", mark_notes(cells), interval_note(cells), trouble_notes(cells));
+  return rows;
+}
+
+std::string notes_of_tables(const campaign_result& measured, const std::vector<cell>& cells) {
+  std::string text = mark_notes(cells) + interval_note(cells) + trouble_notes(cells);
   if (!measured.replaced.empty()) {
     text +=
         fmt::format("samples disturbed by others and taken again: {}\n", measured.replaced.size());
@@ -260,6 +258,16 @@ std::string table_report(const plan& wanted, const campaign_result& measured,
                         measured.rounds);
   }
   return text;
+}
+
+std::string table_report(const plan& wanted, const campaign_result& measured,
+                         const std::vector<cell>& cells) {
+  std::string text;
+  for (const load_case& each : wanted.cases) text += fmt::format("\n{}", case_table(each, cells));
+  for (const omission& each : wanted.skipped_cases) {
+    text += fmt::format("\n{}: skipped, {}\n", each.name, each.reason);
+  }
+  return text + "\n" + notes_of_tables(measured, cells);
 }
 
 }  // namespace weft::compare

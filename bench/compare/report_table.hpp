@@ -16,6 +16,16 @@ namespace weft::compare {
 std::string table_report(const plan& wanted, const campaign_result& measured,
                          const std::vector<cell>& cells);
 
+/// The cells of a table, row by row; the first row is the heading. Blanks keep numbers that carry a
+/// mark below those that carry none.
+using table_rows = std::vector<std::vector<std::string>>;
+
+/// Returns the table of one case; no more than the heading where nothing could be measured.
+table_rows rows_of_case(const load_case& load, const std::vector<cell>& cells);
+
+/// Returns what the marks in the tables mean, as far as there are such, a note a line.
+std::string notes_of_tables(const campaign_result& measured, const std::vector<cell>& cells);
+
 /// Returns a ratio as the table has it: `1.99 [1.95, 2.04]`, or `1.01 [0.98, 1.03] equal` when the
 /// difference from 1 is within the interval; `-` for none.
 std::string ratio_text(const std::optional<estimate>& ratio);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report_json.hpp"
+#include "report_markdown.hpp"
 #include "report_table.hpp"
 #include "source_texts.hpp"
 #include "summary.hpp"
@@ -252,6 +253,47 @@ TEST_F(CompareSummary, names_the_command_that_measures_a_cell_again) {
             std::string::npos)
       << command;
   EXPECT_NE(command.find("--seed 11"), std::string::npos) << command;
+}
+
+// The part of a document that a run writes.
+struct CompareMarkdown : CompareSummary {
+  std::string part() const {
+    return markdown_report(settings, where, cores, wanted, measured,
+                           summarise(wanted, measured, false));
+  }
+
+  static std::size_t count(const std::string& text, const std::string& what) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; ++at) ++found;
+    return found;
+  }
+};
+
+TEST_F(CompareMarkdown, has_an_overview_and_a_table_for_each_case) {
+  add_rounds(2);
+
+  const std::string text = part();
+
+  EXPECT_NE(text.find("| 64 connections x 64 B | 5.50 us | - | - | 2.00 [1.98, 2.02] |"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("### 64 connections x 64 B"), std::string::npos) << text;
+  EXPECT_NE(text.find("| threads | 11.0 us | 2.00 [1.98, 2.02] | 1,000 |"), std::string::npos)
+      << text;
+}
+
+TEST_F(CompareMarkdown, takes_the_place_of_the_part_of_an_earlier_run_and_leaves_the_rest) {
+  add_rounds(2);
+  const std::string first = with_part("# Results\n\nSome words.\n", part());
+  const std::string document = first + "\n## Others\n";
+  add(threads, 11, 5000);
+
+  const std::string second = with_part(document, part());
+
+  EXPECT_NE(second, document);
+  EXPECT_TRUE(second.starts_with("# Results\n\nSome words.\n\n<!-- weft-compare: begin -->"));
+  EXPECT_TRUE(second.ends_with("<!-- weft-compare: end -->\n\n## Others\n"));
+  EXPECT_EQ(count(second, "weft-compare: begin"), 1U);
 }
 
 TEST(CompareSources, are_there_for_every_server_and_counted) {

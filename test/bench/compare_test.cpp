@@ -282,6 +282,17 @@ TEST_F(CompareReport, that_cannot_be_written_costs_no_table) {
   expect_line(run.out, "  callbacks  ");
 }
 
+TEST_F(CompareReport, in_markdown_goes_into_the_document_that_is_there) {
+  std::ofstream{file_} << "# Results\n";
+
+  const process_result run =
+      process::run(with_two_servers({"--cases", "2x64", "--results", file_}));
+
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_TRUE(text_of(file_).starts_with("# Results\n\n<!-- weft-compare: begin -->\n"));
+  expect_line(text_of(file_), "### 2 connections x 64 B");
+}
+
 TEST_F(CompareReport, goes_to_a_fifo_directly) {
   const std::string fifo = folder_.path("fifo");
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
