@@ -24,18 +24,19 @@ packages_of() {
   [[ $(uname -m) == x86_64 ]] || build+=" libboost-context1.81-dev"
   local test="$build pkg-config libgtest-dev libgmock-dev socat chromium"
   local boost="libboost-context1.81-dev"
+  local peers="golang-go libst-dev python3-gevent python3-uvloop"
   local clang="clang-16 libclang-rt-16-dev"
   local lint="$test $boost clang-format-16 clang-tidy-16 shellcheck git"
   case $1 in
     run | bench) echo "$build" ;;
-    peers) echo "golang-go libst-dev python3-gevent python3-uvloop" ;;
+    peers) echo "$peers" ;;
     test | debug | release) echo "$test" ;;
     asan | tsan | fcontext) echo "$test $boost" ;;
     clang) echo "$test $clang" ;;
     lint) echo "$lint" ;;
     format) echo "clang-format-16 git" ;;
     fresh) echo "mmdebstrap git" ;;
-    all) echo "$lint $clang mmdebstrap ccache" ;;
+    all) echo "$lint $clang $peers mmdebstrap ccache" ;;
   esac
 }
 

@@ -127,7 +127,7 @@ void let_others_run() noexcept;
 
 // Counts a call that does not park; after 64 of them the fiber yields. What takes something that
 // others may wait for calls it before it takes it.
-[[gnu::always_inline]] inline void spend_budget() {
+inline void spend_budget() {
   worker_view* const worker = running_worker;
   if (worker != nullptr && --worker->budget == 0) give_way();
 }
