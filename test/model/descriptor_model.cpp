@@ -15,6 +15,8 @@ namespace weft::model {
 namespace {
 
 using net::detail::descriptor;
+using net::detail::direction;
+using net::detail::io_turn;
 
 constexpr int first_stream = 1;
 constexpr int second_stream = 2;
@@ -26,17 +28,24 @@ descriptor open(int stream, bool shared) {
   return result;
 }
 
-bool read_one(const descriptor& source, int stream, std::error_code& ec) {
-  net::detail::io_turn turn{source, net::detail::direction::read, ec};
+bool read_one(io_turn& turn, int stream, std::error_code& ec) {
   if (!turn) return false;
   const auto attempt = [&] { return read_byte(turn.fd(), stream); };
   return net::detail::retry_when_ready(turn, attempt, ec) == 1;
 }
 
+// As a datagram socket does, and a listener.
+bool read_one(const descriptor& source, int stream, std::error_code& ec) {
+  io_turn turn{source, direction::read, ec};
+  return read_one(turn, stream, ec);
+}
+
+// As a socket does: once it is watched, it takes its turn and waits under one lock.
 void read_two_or_less(const descriptor& source) {
   for (int i = 0; i < 2; ++i) {
     std::error_code ec;
-    if (read_one(source, first_stream, ec)) continue;
+    io_turn turn{source, direction::read, io_turn::and_event{}, ec};
+    if (read_one(turn, first_stream, ec)) continue;
     check(ec == errc::closed, "a read fails only when the descriptor is closed");
   }
 }
