@@ -76,7 +76,7 @@ private:
       if (!taken) return;
       progress_.add(expected_time(warm_up_, load));
       note_failure(load, what, *taken);
-      if (!taken->error.empty()) result_.samples.push_back(std::move(*taken));
+      if (!taken->error.empty() && !taken->starved) result_.samples.push_back(std::move(*taken));
     });
     if (complete) ++result_.warm_up_rounds;
   }
@@ -118,6 +118,7 @@ private:
 
   void note_failure(const load_case& load, const server& what, const sample& taken) {
     unsigned& failures = failures_[{load.name(), what.name}];
+    if (taken.starved) return;
     failures = taken.error.empty() ? 0 : failures + 1;
   }
 

@@ -68,7 +68,8 @@ void print_beginning(const options& settings, const environment& where, const be
 int exit_code(const campaign_result& measured, const std::vector<cell>& cells) {
   if (measured.stopped_by != 0) return exit_signal_base + measured.stopped_by;
   const bool failed = std::any_of(cells.begin(), cells.end(), [](const cell& each) {
-    return !each.failure.empty() || each.failed > 0;
+    const bool only_starved = each.starved > 0 && each.failed == 0;
+    return (!each.failure.empty() && !only_starved) || each.failed > 0;
   });
   return failed ? exit_failed : 0;
 }

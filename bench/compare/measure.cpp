@@ -163,7 +163,11 @@ private:
     if (load_case_.kind == case_kind::idle) return;
     result.offered_per_second = rate_;
     result.requests = json.at("messages").get<std::uint64_t>();
-    if (result.requests == 0) throw failure{"no message came back in the measured time"};
+    if (result.requests == 0) {
+      result.starved = result.disturbed;
+      throw failure{result.starved ? "others used the cores: no message came back in the time"
+                                   : "no message came back in the measured time"};
+    }
     result.cpu_ns_per_request = server_cpu_ns / static_cast<double>(result.requests);
     result.requests_per_second = static_cast<double>(result.requests) / result.seconds;
     const auto& latency = json.at("latency_us");

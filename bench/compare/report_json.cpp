@@ -111,6 +111,7 @@ json cell_object(const options& settings, const cell& each) {
   object["behind"] = each.behind;
   object["disturbed"] = each.disturbed;
   object["failed"] = each.failed;
+  object["starved"] = each.starved;
   object["failure"] = or_null(each.failure);
   object["command"] = command_of(settings, each);
   return object;
@@ -123,6 +124,7 @@ json sample_object(const sample& each, bool used) {
           {"attempt", each.attempt},
           {"used", used},
           {"error", or_null(each.error)},
+          {"starved", each.starved},
           {"cpu_ns_per_request", or_null(each.cpu_ns_per_request)},
           {"allocations_per_request", or_null(each.allocations_per_request)},
           {"requests_per_second", or_null(each.requests_per_second)},

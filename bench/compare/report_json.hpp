@@ -32,7 +32,8 @@ namespace weft::compare {
 ///   confidence}}; ratio_to_callbacks of the CPU time, for tasks ratio_to_fibers of the CPU time or
 ///   the memory, {median, low, high, confidence, pairs, equal} or null; valid {cpu, throughput,
 ///   latency, memory}; client_bottleneck, behind (fewer messages than offered), disturbed, failed
-///   (samples), failure (a line, or null), command (that measures it again);
+///   and starved (samples without numbers), failure (a line, or null), command (that measures it
+///   again);
 /// skipped [{case, reason}];
 /// samples: the raw ones, in the order in which they were taken, with those that were measured
 /// again

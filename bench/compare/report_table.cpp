@@ -203,6 +203,11 @@ std::string trouble_notes(const std::vector<cell>& cells) {
     text += fmt::format("{}, {}: {} of {} samples failed, the last one: {}\n", each.load.name(),
                         each.server, each.failed, each.failed + each.samples, each.last_error);
   }
+  std::size_t starved = 0;
+  for (const cell& each : cells) starved += each.starved;
+  if (starved > 0) {
+    text += fmt::format("samples without numbers, for others left no CPU time: {}\n", starved);
+  }
   std::size_t disturbed = 0;
   for (const cell& each : cells) disturbed += each.disturbed;
   if (disturbed > 0) {

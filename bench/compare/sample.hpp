@@ -17,6 +17,8 @@ struct sample {
 
   /// Why there are no numbers below, in one line; empty when there are.
   std::string error;
+  /// That is because others left no CPU time for a single message: nobody's failure.
+  bool starved = false;
 
   // What a case does not measure has no value.
   std::optional<double> cpu_ns_per_request;       ///< churn: of a connection; of a task, or a chain

@@ -19,7 +19,11 @@ samples select(const campaign_result& measured, const std::string& case_name,
   return found;
 }
 
-bool failed(const sample* each) { return !each->error.empty(); }
+bool without_numbers(const sample* each) { return !each->error.empty(); }
+
+bool starved(const sample* each) { return each->starved; }
+
+bool failed(const sample* each) { return without_numbers(each) && !starved(each); }
 
 bool disturbed(const sample* each) { return each->disturbed; }
 
@@ -71,7 +75,7 @@ std::optional<estimate> ratio_of(const samples& used, const samples& baseline, M
 samples usable(const campaign_result& measured, const std::string& case_name,
                const std::string& server) {
   samples all = select(measured, case_name, server);
-  std::erase_if(all, failed);
+  std::erase_if(all, without_numbers);
   return quiet_ones(all);
 }
 
@@ -112,9 +116,10 @@ cell summarise_one(const load_case& load, const std::string& server,
   result.server = server;
   const samples all = select(measured, load.name(), server);
   result.failed = count_if(all, failed);
+  result.starved = count_if(all, starved);
   result.disturbed = count_if(all, disturbed);
   for (const sample* each : all) {
-    if (failed(each)) result.last_error = each->error;
+    if (without_numbers(each)) result.last_error = each->error;
   }
   const samples used = usable(measured, load.name(), server);
   result.samples = used.size();

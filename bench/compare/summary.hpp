@@ -29,7 +29,8 @@ struct cell {
   std::string server;
   std::string failure;        ///< why there is no number at all; empty when there are
   std::string last_error;     ///< of the samples that failed, if any did
-  std::size_t failed = 0;     ///< samples without numbers
+  std::size_t failed = 0;     ///< samples without numbers, but for those that were starved
+  std::size_t starved = 0;    ///< samples for which others left no CPU time
   std::size_t disturbed = 0;  ///< samples with strangers on the cores, repeated or not
   bool quiet = true;          ///< most of the samples were not disturbed
   bool client_bottleneck = false;

@@ -161,6 +161,17 @@ TEST_F(CompareSummary, tells_why_a_server_has_no_numbers) {
   EXPECT_EQ(json()["cells"][1]["failure"], broken.error);
 }
 
+TEST_F(CompareSummary, calls_a_sample_without_cpu_time_no_failure) {
+  add_rounds(2);
+  sample& last = measured.samples.back();
+  last.error = "others used the cores: no message came back in the time";
+  last.starved = last.disturbed = true;
+
+  EXPECT_EQ(of(threads).failed, 0U);
+  EXPECT_EQ(of(threads).samples, 9U);
+  EXPECT_NE(table().find("left no CPU time: 1"), std::string::npos) << table();
+}
+
 TEST_F(CompareSummary, tells_that_some_samples_failed) {
   add_rounds(2);
   measured.samples.back().error = "connections broke: 3 ECONNRESET";
