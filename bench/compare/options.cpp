@@ -25,7 +25,8 @@ constexpr std::string_view footer =
     "chain-DEPTH.\n"
     "--list tells what they are, and which of the servers are there.\n"
     "Exit codes: 0 all was measured that others left CPU time for; 1 a server or a sample failed;\n"
-    "2 a bad argument; 130 ended by Ctrl-C, 143 by SIGTERM, after the table of what was measured.\n";
+    "2 a bad argument; 130 ended by Ctrl-C, 143 by SIGTERM, after the table of what was "
+    "measured.\n";
 
 // What --quick, --full or neither mean where nothing else was asked for.
 struct defaults {
