@@ -1,5 +1,7 @@
 #include "plan.hpp"
 
+#include <fmt/format.h>
+
 #include "proc.hpp"
 #include "text.hpp"
 
@@ -14,9 +16,9 @@ std::string why_missing(const server& what, const options& settings, const std::
   for (const load_case& load : settings.cases) {
     const std::string program = program_of(what, load);
     if (program.empty() || is_program(folder, program)) continue;
-    const std::string reason = "there is no program " + program + " in " + folder;
+    std::string reason = fmt::format("there is no program {} in {}", program, folder);
     if (what.package.empty()) return reason;
-    return reason + ": it needs " + what.package + ", which `./dev run --peers` installs";
+    return fmt::format("{}: it needs {}, which `./dev run --peers` installs", reason, what.package);
   }
   return {};
 }
