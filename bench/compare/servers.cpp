@@ -15,6 +15,118 @@ constexpr const char* shared = "one for all connections";
 constexpr const char* none = "none";
 constexpr const char* small_stack = "64 KiB";
 
+constexpr const char* lent = "lent by the worker for each read";
+
+using servers = std::vector<server>;
+
+// The styles, with nothing but POSIX or with weft.
+servers styles() {
+  return {
+      {.name = "threads",
+       .style = "a thread for each connection",
+       .waits_by = blocking,
+       .buffer = on_stack,
+       .stack = small_stack,
+       .package = "",
+       .has_tasks = true,
+       .sources = {"example/echo/echo_threads.cpp", "example/echo/echo_threads.hpp",
+                   "example/support/thread_server.hpp"}},
+      {.name = "thread-pool",
+       .style = "threads that serve one connection after another",
+       .waits_by = blocking,
+       .buffer = on_stack,
+       .stack = small_stack,
+       .package = "",
+       .has_tasks = false,
+       .sources = {"bench/compare/servers/echo_thread_pool.cpp", "example/echo/echo_threads.hpp",
+                   "example/support/thread_server.hpp"}},
+      {.name = baseline_server,
+       .style = "a state machine on raw epoll",
+       .waits_by = edge,
+       .buffer = shared,
+       .stack = none,
+       .package = "",
+       .has_tasks = false,
+       .sources = {"example/echo/echo_callbacks.cpp"}},
+      {.name = baseline_tasks,
+       .style = "a fiber for each connection",
+       .waits_by = edge,
+       .buffer = lent,
+       .stack = "256 KiB of addresses",
+       .package = "",
+       .has_tasks = true,
+       .sources = {"example/echo/echo_fibers.cpp", "example/support/weft_server.cpp"}},
+      {.name = "coroutines",
+       .style = "a coroutine for each connection",
+       .waits_by = edge,
+       .buffer = lent,
+       .stack = none,
+       .package = "",
+       .has_tasks = true,
+       .sources = {"example/echo/echo_coroutines.cpp", "example/support/weft_server.cpp"}},
+  };
+}
+
+// Those that are always built.
+servers peers() {
+  return {
+      {.name = "asio",
+       .style = "a coroutine of Boost.Asio for each connection",
+       .waits_by = "epoll, edge-triggered, after a recv that found nothing",
+       .buffer = in_each,
+       .stack = none,
+       .package = "",
+       .has_tasks = true,
+       .sources = {"bench/compare/servers/echo_asio.cpp"}},
+      {.name = "boost-fiber",
+       .style = "a fiber of Boost.Fiber for each connection",
+       .waits_by = edge,
+       .buffer = on_stack,
+       .stack = small_stack,
+       .package = "",
+       .has_tasks = true,
+       .sources = {"bench/compare/servers/echo_boost_fiber.cpp"}},
+  };
+}
+
+// Those that need a package of their own.
+servers optional_peers() {
+  return {
+      {.name = "state-threads",
+       .style = "a thread of libst for each connection",
+       .waits_by = "epoll, registered for each wait, after a recv that found nothing",
+       .buffer = on_stack,
+       .stack = small_stack,
+       .package = "libst-dev",
+       .has_tasks = false,
+       .sources = {"bench/compare/servers/echo_state_threads.cpp"}},
+      {.name = "go",
+       .style = "a goroutine for each connection",
+       .waits_by = "epoll, edge-triggered, after a read that found nothing",
+       .buffer = in_each,
+       .stack = "2 KiB, grows",
+       .package = "golang-go",
+       .has_tasks = true,
+       .sources = {"bench/compare/servers/echo_go.go"}},
+      {.name = "gevent",
+       .style = "a greenlet for each connection, in Python",
+       .waits_by = "epoll by libev, registered for each wait",
+       .buffer = in_each,
+       .stack = "copied out when it waits",
+       .package = "python3-gevent",
+       .has_tasks = false,
+       .sources = {"bench/compare/servers/echo_gevent.py"}},
+      {.name = "uvloop",
+       .style = "a protocol object of asyncio for each connection, in Python",
+       .waits_by = "epoll by libuv, level-triggered",
+       .buffer = shared,
+       .stack = none,
+       .package = "python3-uvloop",
+       .has_tasks = false,
+       .sources = {"bench/compare/servers/echo_uvloop.py"}},
+  };
+}
+
 }  // namespace
 
 const char* baseline_of(const load_case& load) {
@@ -22,99 +134,14 @@ const char* baseline_of(const load_case& load) {
 }
 
 const std::vector<server>& all_servers() {
-  static const std::vector<server> servers{
-      {"threads",
-       "a thread for each connection",
-       blocking,
-       on_stack,
-       small_stack,
-       "",
-       true,
-       {"example/echo/echo_threads.cpp", "example/echo/echo_threads.hpp",
-        "example/support/thread_server.hpp"}},
-      {"thread-pool",
-       "threads that serve one connection after another",
-       blocking,
-       on_stack,
-       small_stack,
-       "",
-       false,
-       {"bench/compare/servers/echo_thread_pool.cpp", "example/echo/echo_threads.hpp",
-        "example/support/thread_server.hpp"}},
-      {baseline_server,
-       "a state machine on raw epoll",
-       edge,
-       shared,
-       none,
-       "",
-       false,
-       {"example/echo/echo_callbacks.cpp"}},
-      {baseline_tasks,
-       "a fiber for each connection",
-       edge,
-       "lent by the worker for each read",
-       "256 KiB of addresses",
-       "",
-       true,
-       {"example/echo/echo_fibers.cpp", "example/support/weft_server.cpp"}},
-      {"coroutines",
-       "a coroutine for each connection",
-       edge,
-       "lent by the worker for each read",
-       none,
-       "",
-       true,
-       {"example/echo/echo_coroutines.cpp", "example/support/weft_server.cpp"}},
-      {"asio",
-       "a coroutine of Boost.Asio for each connection",
-       "epoll, edge-triggered, after a recv that found nothing",
-       in_each,
-       none,
-       "",
-       true,
-       {"bench/compare/servers/echo_asio.cpp"}},
-      {"boost-fiber",
-       "a fiber of Boost.Fiber for each connection",
-       edge,
-       on_stack,
-       small_stack,
-       "",
-       true,
-       {"bench/compare/servers/echo_boost_fiber.cpp"}},
-      {"state-threads",
-       "a thread of libst for each connection",
-       "epoll, registered for each wait, after a recv that found nothing",
-       on_stack,
-       small_stack,
-       "libst-dev",
-       false,
-       {"bench/compare/servers/echo_state_threads.cpp"}},
-      {"go",
-       "a goroutine for each connection",
-       "epoll, edge-triggered, after a read that found nothing",
-       in_each,
-       "2 KiB, grows",
-       "golang-go",
-       true,
-       {"bench/compare/servers/echo_go.go"}},
-      {"gevent",
-       "a greenlet for each connection, in Python",
-       "epoll by libev, registered for each wait",
-       in_each,
-       "copied out when it waits",
-       "python3-gevent",
-       false,
-       {"bench/compare/servers/echo_gevent.py"}},
-      {"uvloop",
-       "a protocol object of asyncio for each connection, in Python",
-       "epoll by libuv, level-triggered",
-       shared,
-       none,
-       "python3-uvloop",
-       false,
-       {"bench/compare/servers/echo_uvloop.py"}},
-  };
-  return servers;
+  static const servers all = [] {
+    servers result;
+    for (const servers& part : {styles(), peers(), optional_peers()}) {
+      result.insert(result.end(), part.begin(), part.end());
+    }
+    return result;
+  }();
+  return all;
 }
 
 std::string server_names() {
