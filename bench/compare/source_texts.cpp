@@ -17,13 +17,22 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(begin, line.find_last_not_of(blanks) + 1 - begin);
 }
 
+// Of C++.
+bool is_directive(std::string_view line) {
+  for (const std::string_view each : {"#include", "#if", "#el", "#endif", "#define", "#pragma"}) {
+    if (line.starts_with(each)) return true;
+  }
+  return false;
+}
+
 // Neither C++ nor Go nor Python files here have comments in the form of blocks.
+bool is_comment(std::string_view line) {
+  return line.starts_with("//") || line.starts_with("\"\"\"") ||
+         (line.starts_with('#') && !is_directive(line));
+}
+
 bool is_code(std::string_view line) {
-  return line.find_first_of(code_characters) != std::string_view::npos && !line.starts_with("//") &&
-         !(line.starts_with("#") && !line.starts_with("#include") && !line.starts_with("#if") &&
-           !line.starts_with("#e") && !line.starts_with("#define") &&
-           !line.starts_with("#pragma")) &&
-         !line.starts_with("\"\"\"");
+  return line.find_first_of(code_characters) != std::string_view::npos && !is_comment(line);
 }
 
 }  // namespace
