@@ -15,7 +15,8 @@ void count() noexcept { calls.fetch_add(1, std::memory_order_relaxed); }
 
 // What glibc calls its own functions, so that ours can stand in front of them
 // (https://sourceware.org/glibc/manual/latest/html_node/Replacing-malloc.html).
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are given
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming)
+// The names are given.
 extern "C" {
 void* __libc_malloc(std::size_t size) noexcept;
 void* __libc_calloc(std::size_t count, std::size_t size) noexcept;
@@ -54,7 +55,7 @@ int posix_memalign(void** result, std::size_t alignment, std::size_t size) noexc
 }
 }
 
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-identifier-naming)
 
 namespace task_bench {
 
