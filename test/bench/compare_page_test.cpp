@@ -45,23 +45,23 @@ addEventListener("load", () => {
 class ComparePage : public testing::Test {
 protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<scratch_folder>();
-    const process_result run =
-        process::run({WEFT_BIN_DIR "/weft-compare", "--cases",
-                      "2x64,2x64@20,churn-2,idle-20,parked-100,spawn-10,chain-4,900000x64",
-                      "--only", "callbacks,fibers,coroutines,threads", "--rounds", "2", "--seconds",
-                      "0.1", "--warm-up", "0", "--warm-up-rounds", "0", "--out", page()});
+    folder = std::make_unique<scratch_folder>();
+    const std::string program = WEFT_BIN_DIR "/weft-compare";
+    const process_result run = process::run(
+        {program, "--cases", "2x64,2x64@20,churn-2,idle-20,parked-100,spawn-10,chain-4,900000x64",
+         "--only", "callbacks,fibers,coroutines,threads", "--rounds", "2", "--seconds", "0.1",
+         "--warm-up", "0", "--warm-up-rounds", "0", "--out", page()});
     ASSERT_EQ(run.exit_code, 0) << run.out << run.err;
     std::string text = text_of(page());
     text.replace(text.rfind("</body>"), 7, question);
     std::ofstream{asked()} << text;
   }
 
-  static void TearDownTestSuite() { folder_.reset(); }
+  static void TearDownTestSuite() { folder.reset(); }
 
-  static fs::path page() { return folder_->path() / "page.html"; }
+  static fs::path page() { return folder->path() / "page.html"; }
 
-  static fs::path asked() { return folder_->path() / "asked.html"; }
+  static fs::path asked() { return folder->path() / "asked.html"; }
 
   // Opens the page, and returns what it has become.
   static std::string browse() {
@@ -73,7 +73,7 @@ protected:
                         "--no-first-run",
                         "--disable-background-networking",
                         "--disable-component-update",
-                        "--user-data-dir=" + folder_->path("profile"),
+                        "--user-data-dir=" + folder->path("profile"),
                         "--host-resolver-rules=MAP * ~NOTFOUND",
                         "--virtual-time-budget=5000",
                         "--dump-dom",
@@ -91,7 +91,7 @@ protected:
                : "(none)";
   }
 
-  static inline std::unique_ptr<scratch_folder> folder_;
+  static inline std::unique_ptr<scratch_folder> folder;
 };
 
 TEST_F(ComparePage, draws_its_charts_without_an_error) {
