@@ -150,8 +150,8 @@ void choose_servers(const raw_options& raw, options& settings) {
 
 // Nothing where the program has outlived the sources that it was built from.
 std::optional<std::string> results_of_sources() {
-  const std::string file = WEFT_COMPARE_SOURCES "/bench/RESULTS.md";
-  return ::access(file.c_str(), W_OK) == 0 ? std::optional{file} : std::nullopt;
+  const std::string folder = WEFT_COMPARE_SOURCES "/bench";
+  return ::access(folder.c_str(), W_OK) == 0 ? std::optional{folder + "/RESULTS.md"} : std::nullopt;
 }
 
 void finish(const raw_options& raw, options& settings) {
