@@ -1,8 +1,7 @@
 // Question: what do coroutines cost beside fibers: to await a child that need not wait, to give
-// way, to start and to end, and to be parked? Baseline: the same with fibers, in the same run; for
-// the awaited child a plain call that the compiler may not inline. Unit: ns of CPU per operation,
-// median of the repetitions; bytes of resident memory per parked task (counter `bytes`), of 100,000
-// that sleep.
+// way, to start and to end? Baseline: the same with fibers, in the same run; for the awaited child
+// a plain call that the compiler may not inline. Unit: ns of CPU per operation, median of the
+// repetitions.
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -198,51 +197,6 @@ void spawn_many_coroutines(benchmark::State& state) {
   spawn_many(state, [] { return co::spawn(nothing()); });
 }
 
-// ---- memory ------------------------------------------------------------------------------------
-
-// Bytes that the process holds in memory (man 5 proc, /proc/pid/statm).
-double resident_bytes() {
-  long total = 0;
-  long resident = 0;
-  std::FILE* const file = std::fopen("/proc/self/statm", "r");
-  if (file == nullptr || std::fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
-  if (file != nullptr) std::fclose(file);
-  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
-
-co::task<> sleep_long() { co_await co::sleep_for(std::chrono::hours{1}); }
-
-template <class Spawn>
-void park(benchmark::State& state, Spawn&& spawn) {
-  constexpr std::size_t count = 100'000;
-  double bytes = 0;
-  for (auto _ : state) {
-    weft::run([&] {
-      std::vector<weft::fiber<>> tasks;
-      tasks.reserve(count);
-      const double before = resident_bytes();
-      for (std::size_t i = 0; i < count; ++i) tasks.push_back(spawn());
-      weft::this_fiber::yield();  // all have come to their sleep
-      bytes = (resident_bytes() - before) / count;
-      for (auto& each : tasks) each.request_cancel();
-    });
-  }
-  state.counters["bytes"] = bytes;
-}
-
-void parked_fibers(benchmark::State& state) {
-  park(state, [] {
-    return weft::spawn([] {
-      std::error_code ec;
-      weft::this_fiber::sleep_for(std::chrono::hours{1}, ec);
-    });
-  });
-}
-
-void parked_coroutines(benchmark::State& state) {
-  park(state, [] { return co::spawn(sleep_long()); });
-}
-
 constexpr int repetitions = 5;
 
 BENCHMARK(call_of_a_function)->Repetitions(repetitions)->ReportAggregatesOnly(true);
@@ -278,7 +232,5 @@ BENCHMARK(spawn_and_join_a_coroutine)->Repetitions(repetitions)->ReportAggregate
 BENCHMARK(spawn_and_join_in_a_coroutine)->Repetitions(repetitions)->ReportAggregatesOnly(true);
 BENCHMARK(spawn_many_fibers)->Repetitions(repetitions)->ReportAggregatesOnly(true);
 BENCHMARK(spawn_many_coroutines)->Repetitions(repetitions)->ReportAggregatesOnly(true);
-BENCHMARK(parked_fibers)->Iterations(1)->Unit(benchmark::kMillisecond);
-BENCHMARK(parked_coroutines)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace

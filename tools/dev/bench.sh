@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the micro benches and puts their table into bench/RESULTS.md, and says how to run the
-# comparison; with --smoke runs a little of both, to see that they work, and writes nothing.
+# comparison; with --smoke runs a little of both, to see that they work, and writes no file.
 # bench.sh ROOT BIN_DIR [--smoke]
 set -euo pipefail
 # shellcheck source=tools/dev/messages.sh
@@ -17,39 +17,49 @@ trap 'rm -rf "$work"' EXIT
 
 run_micro_benches() {
   local bench name found=
-  local -a options=(--benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
-    --benchmark_display_aggregates_only=true)
-  [[ -z $smoke ]] || options=(--benchmark_min_time=0.01)
+  local -a options=(--benchmark_repetitions=5)
+  [[ -z $smoke ]] || options=(--benchmark_repetitions=2 --benchmark_min_time=0.01)
+  options+=(--benchmark_enable_random_interleaving=true --benchmark_display_aggregates_only=true)
   for bench in "$bin"/*_bench; do
     [[ -x $bench ]] || continue
     found=1
     name=$(basename "$bench")
     heading "$name"
-    "$bench" "${options[@]}" --benchmark_out="$work/$name.csv" --benchmark_out_format=csv
+    # As JSON: as CSV, a counter that one of the benches lacks ends the program (Google Benchmark
+    # 1.7, csv_reporter.cc).
+    "$bench" "${options[@]}" --benchmark_out="$work/$name.json" --benchmark_out_format=json
   done
   [[ -n $found ]] || fail "there is no micro bench in $bin"
 }
 
-# Prints the medians of one bench as rows of Markdown.
+# Prints the medians of one bench, and what it counts beside the time, as rows of Markdown. Where it
+# says how many items a second, the time of an item.
 median_rows() {
-  awk -F, -v bench="$(basename "$1" .csv)" '
-    /^name,/ { inside = 1; next }
-    inside && $1 ~ /_median"?$/ {
-      name = $1; gsub(/"/, "", name); sub(/_median$/, "", name)
-      gsub(/\/(repeats|iterations):[0-9]+|\/manual_time/, "", name)
-      printf "| %s | %s | %.4g %s |\n", bench, name, $4, $5
-    }' "$1"
+  jq --raw-output --arg bench "$(basename "$1" .json)" '
+    def digits: if . < 1e4 then tostring | .[:5] | rtrimstr(".") else round | tostring end;
+    def known: ["name", "family_index", "per_family_instance_index", "run_name", "run_type",
+      "repetitions", "threads", "aggregate_name", "aggregate_unit", "iterations", "real_time",
+      "cpu_time", "time_unit", "items_per_second"];
+    def time: if .items_per_second then "\(1e9 / .items_per_second | digits) ns"
+      elif .name | contains("/manual_time") then "\(.real_time | digits) \(.time_unit)"
+      else "\(.cpu_time | digits) \(.time_unit)" end;
+    def counters: with_entries(select(.key as $key | known | index($key) | not)) | to_entries
+      | map(", \(.key) \(.value | digits)") | join("");
+    .benchmarks | map(select(.aggregate_name == "median"))
+    | sort_by(.family_index, .per_family_instance_index) | .[]
+    | (.run_name | gsub("/((repeats|iterations):[0-9]+|manual_time)"; "")) as $name
+    | "| \($bench) | \($name) | \(time)\(counters) |"' "$1"
 }
 
 micro_part() {
   printf '%s\n## Micro benches\n\n' "$begin_mark"
-  printf '%s, %s, commit %s. CPU time of an operation, median of five repetitions; what each is, and its\n' \
+  printf '%s, %s, commit %s. CPU time of an operation, median of the repetitions; what each is, and its\n' \
     "$(date --utc +%Y-%m-%d)" "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
     "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)"
   printf 'baseline, stands at the top of its source in bench/micro.\n\n'
   printf '| bench | operation | median |\n|---|---|---:|\n'
   local file
-  for file in "$work"/*.csv; do median_rows "$file"; done
+  for file in "$work"/*.json; do median_rows "$file"; done
   printf '%s\n' "$end_mark"
 }
 
@@ -69,6 +79,7 @@ write_results() {
 
 run_micro_benches
 if [[ -n $smoke ]]; then
+  micro_part
   heading "weft-compare, shortened"
   "$bin/weft-compare" --quick --rounds 1 --warm-up-rounds 0 --cases 64x64
 else

@@ -69,4 +69,5 @@ for set in run bench test debug release clang; do
   needs libboost-context1.81-dev aarch64 "$set"
 done
 needs libboost-context1.81-dev x86_64 fcontext
+needs jq x86_64 bench
 exit "$bad"

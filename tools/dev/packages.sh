@@ -12,7 +12,7 @@ declare -A package_probe=(
   [libgmock-dev]='<gmock/gmock.h>' [libbenchmark-dev]='<benchmark/benchmark.h>'
   [libboost-context1.81-dev]='<boost/context/fiber.hpp>' [libboost1.81-dev]='<boost/asio.hpp>'
   [libboost-fiber1.81-dev]='<boost/fiber/fiber.hpp>' [libst-dev]='<st.h>' [golang-go]=go
-  [chromium]=chromium
+  [chromium]=chromium [jq]=jq
 )
 
 # Prints the packages of one set; a set is named after the command or the preset that needs it.
@@ -28,7 +28,8 @@ packages_of() {
   local clang="clang-16 libclang-rt-16-dev"
   local lint="$test $boost clang-format-16 clang-tidy-16 shellcheck git"
   case $1 in
-    run | bench) echo "$build" ;;
+    run) echo "$build" ;;
+    bench) echo "$build jq" ;;
     peers) echo "$peers" ;;
     test | debug | release) echo "$test" ;;
     asan | tsan | fcontext) echo "$test $boost" ;;
@@ -36,7 +37,7 @@ packages_of() {
     lint) echo "$lint" ;;
     format) echo "clang-format-16 git" ;;
     fresh) echo "mmdebstrap git" ;;
-    all) echo "$lint $clang $peers mmdebstrap ccache" ;;
+    all) echo "$lint $clang $peers jq mmdebstrap ccache" ;;
   esac
 }
 
