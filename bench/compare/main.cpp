@@ -71,7 +71,7 @@ int exit_code(const campaign_result& measured, const std::vector<cell>& cells) {
     const bool only_starved = each.starved > 0 && each.failed == 0;
     return (!each.failure.empty() && !only_starved) || each.failed > 0;
   });
-  return failed ? exit_failed : 0;
+  return failed || cells.empty() ? exit_failed : 0;
 }
 
 // Returns false, and says why, when the report cannot be written.

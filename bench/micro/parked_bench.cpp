@@ -15,6 +15,8 @@
 
 #include <weft/co.hpp>
 
+#include "micro_bench.hpp"
+
 namespace {
 
 namespace co = weft::co;
@@ -90,8 +92,5 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], measure_coroutines) == 0) {
     return std::printf("%.1f\n", bytes_per_task(spawn_coroutine)) < 0;
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return weft::bench::run_micro_benches(argc, argv);
 }

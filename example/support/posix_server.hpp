@@ -135,7 +135,7 @@ inline void stop_on_signal(int) {
 }  // namespace detail
 
 /// Lets the first SIGINT or SIGTERM shut `listener`, so that every accept on it fails from then on
-/// with EINVAL, and the second one end the process.
+/// with EINVAL, and the second one end the process; but for one that the process ignores.
 inline void stop_listener_on_signals(int listener) {
   detail::stopped_listener.store(listener);
 #ifdef __SANITIZE_THREAD__
@@ -147,8 +147,13 @@ inline void stop_listener_on_signals(int listener) {
 
   action.sa_handler = detail::stop_on_signal;
   action.sa_flags = SA_RESTART;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  for (const int each : {SIGINT, SIGTERM}) {
+    struct sigaction before {};
+
+    ::sigaction(each, nullptr, &before);
+    // One that is ignored stays so: a shell ignores SIGINT for what it starts in the background.
+    if (before.sa_handler != SIG_IGN) ::sigaction(each, &action, nullptr);
+  }
 }
 
 /// Has signals stop `listener`, which is bound to `bound`, and prints `listening on HOST:PORT`, or

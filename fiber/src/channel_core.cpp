@@ -9,7 +9,7 @@ namespace weft::detail {
 channel_core::~channel_core() {
   // Whoever has just sent, received or closed may still be inside.
   const std::lock_guard hold{lock};
-  if (!senders.empty() || !receivers.empty()) {
+  if (!senders.empty() || !receivers.empty() || coming_back != 0) {
     misuse("a channel was destroyed while somebody waited for it");
   }
 }

@@ -44,11 +44,32 @@ void run_to_end(continuation& start, const co_frame& outermost) noexcept {
   scheduler::running()->run_to_end(start, outermost);
 }
 
+void used_after_move() noexcept {
+  weft::detail::misuse("a generator that was moved from was asked for a value");
+}
+
 void awaited_twice() noexcept {
   weft::detail::misuse("a co::task was awaited, spawned or blocked on for the second time");
 }
 
+namespace {
+
+// The task whose drops are expected; one at a time, for a destructor that waits among them is rare,
+// and all that it costs is a line too many or too few.
+constinit thread_local const void* dropping = nullptr;
+
+}  // namespace
+
+expected_drops::expected_drops() noexcept : task_(&weft::detail::waiter_of_this_task()) {
+  dropping = task_;
+}
+
+expected_drops::~expected_drops() {
+  if (dropping == task_) dropping = nullptr;
+}
+
 void report_never_awaited(const std::source_location& where) noexcept {
+  if (dropping != nullptr && dropping == &weft::detail::waiter_of_this_task()) return;
   std::array<char, 512> line;  // there may be no memory, which is why it was dropped
   const int size =
       std::snprintf(line.data(), line.size(),

@@ -32,12 +32,10 @@ bool in_frame_of_coroutine(const void* object) noexcept {
   return found;
 }
 
-bool refuse_coroutine(std::error_code& ec) noexcept {
+void refuse_coroutine_now(std::error_code& ec) noexcept {
   scheduler& worker = *scheduler::running();
-  if (*worker.judgement == verdict::none) return false;
   worker.count_refusal();
   ec = error_of(reason_of(*worker.judgement));
-  return true;
 }
 
 bool co_pause::start() noexcept {

@@ -101,7 +101,7 @@ void mutex::lock_until(steady_clock::time_point deadline, std::error_code& ec) {
 void mutex::lock_contended(std::uintptr_t task, steady_clock::time_point deadline,
                            cancellation mode, std::error_code& ec) {
   if (take_or_leave_word(task, ec)) return;
-  ec = error_of(detail::wait_or_expire(waiters_, lock_, deadline, mode));
+  detail::set_error_of(detail::wait_or_expire(waiters_, lock_, deadline, mode), ec);
 }
 
 bool mutex::take_or_lock(std::error_code& ec) noexcept {

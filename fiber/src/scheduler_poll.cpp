@@ -92,7 +92,7 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
-  expire_due();
+  if (!timers_.empty() || !scope_timers_.empty()) expire_due();
   if (ending_) lose_patience();
   budget = budget_a_run;
   *errno_ = saved_errno;

@@ -15,6 +15,11 @@ constexpr std::uint32_t woken = 2;
 
 void sleeping_driver::poll(clock::time_point deadline) {
   if (planted(bug::sleeps_although_woken)) state_.store(awake, std::memory_order_seq_cst);
+  // The worker finds the state `asleep` nowhere; so unless woken there is nothing to take back. What
+  // a wake() does that comes from now on, the next poll() sees.
+  if (deadline == clock::time_point::min() && state_.load(std::memory_order_relaxed) == awake) {
+    return;
+  }
   std::uint32_t expected = awake;
   if (deadline != clock::time_point::min() &&
       state_.compare_exchange_strong(expected, asleep, std::memory_order_seq_cst)) {

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <pthread.h>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include <weft/fiber/detail/worker.hpp>
 
@@ -50,7 +52,7 @@ scheduler& worker_group::least_loaded() const noexcept {
 }
 
 void worker_group::run(task_base& main_task) {
-  ending_ = false;
+  ending_ = watched_ = false;
   unended_ = workers_.size();
   for (const auto& each : workers_) each->open_to_others();
   std::vector<std::thread> threads;
@@ -67,6 +69,7 @@ void worker_group::run(task_base& main_task) {
   }
   at(0).run(main_task);
   for (std::thread& each : threads) each.join();
+  if (watchman_.joinable()) watchman_.join();
 }
 
 void worker_group::run_beside(std::size_t index) {
@@ -99,6 +102,11 @@ void worker_group::end_together() {
     until_all_ended_.wake_all(wake_reason::ready);
     return;
   }
+  await_the_end();
+}
+
+// With the lock of the queue held, which it gives up.
+void worker_group::await_the_end() {
   while (unended_ != 0) {
     const auto deadline = deadline_clock::now() + grace;
     wait(until_all_ended_.list, until_all_ended_.lock, deadline, cancellation::ignored);
@@ -106,6 +114,27 @@ void worker_group::end_together() {
     if (unended_ != 0) end_if_one_is_stuck();
   }
   until_all_ended_.lock.unlock();
+}
+
+void worker_group::watch_the_end() noexcept {
+#ifdef WEFT_MODEL_CHECK
+  return;  // it decides only when to end the process
+#endif
+  {
+    const std::lock_guard hold{until_ending_.lock};
+    if (std::exchange(watched_, true)) return;
+  }
+  try {
+    watchman_ = std::thread{[this] { watch(); }};
+  } catch (const std::system_error&) {
+    // The workers that have ended their own fibers look, too.
+  }
+}
+
+void worker_group::watch() noexcept {
+  ::pthread_setname_np(::pthread_self(), "weft-end");
+  until_all_ended_.lock.lock();
+  await_the_end();
 }
 
 // With the lock of the queue held: of those that wait only one speaks.

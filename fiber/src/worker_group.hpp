@@ -42,8 +42,14 @@ public:
   // Called by each worker when its fibers have ended; waits until all have, for until then fibers
   // of others may need its poller. Ends the process when one has a fiber that never lets go.
   void end_together();
+  // A worker has fibers to end: a thread sees to it that the process ends when one never lets go,
+  // even if each worker has such a one. Any worker; again is nothing, and so it is without a thread
+  // to be had.
+  void watch_the_end() noexcept;
 
 private:
+  void watch() noexcept;
+  void await_the_end();
   void end_if_one_is_stuck();
   void run_beside(std::size_t index);
 
@@ -51,10 +57,12 @@ private:
   std::vector<std::unique_ptr<scheduler>> workers_;
   // Guarded by the locks of the queues after them.
   bool ending_ = false;
+  bool watched_ = false;
   deadline_clock::time_point began_to_end_;
   wait_queue until_ending_;
   std::size_t unended_ = 0;
   wait_queue until_all_ended_;
+  std::thread watchman_;  // of the end; made by the worker that has set `watched_`
 };
 
 }  // namespace weft::detail

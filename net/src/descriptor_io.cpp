@@ -76,13 +76,18 @@ bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
   }
 }
 
+// After the wait for an event: the task may have been cancelled since it was woken.
+bool io_turn::may_try(std::error_code& ec) {
+  return come_back(ec) && !weft::detail::refuse_if_cancelled(ec);
+}
+
 void io_turn::park_with_turn(poller& worker, std::error_code& ec) {
   has_waited_ = true;
   {
     const poller::waiting here{worker};
     failed(park(weft::detail::no_deadline), ec);
   }
-  if (!come_back(ec)) return end();
+  if (!may_try(ec)) return end();
   weft::detail::warm_next_fiber();
 }
 
@@ -99,7 +104,7 @@ bool io_turn::park_until_ready(std::error_code& ec) {
     } else if (worker->watch(fd_, record_, ec) && !side().ready()) {
       const poller::waiting here{*worker};
       failed(park(weft::detail::no_deadline), ec);
-      if (!come_back(ec)) return false;
+      if (!may_try(ec)) return false;
       continue;
     }
     record_.lock.unlock();
@@ -130,6 +135,7 @@ io_progress io_turn::begin_with_event(weft::detail::continuation& then,
   if (!taken) return suspend_for_turn(then, wait, ec);
   if (worker == nullptr) return outcome_of_turn();
   has_waited_ = true;
+  leave_a_gap();
   const io_progress progress = suspend_locked(*worker, then, wait, ec);
   return progress == io_progress::suspended ? io_progress::suspended_for_event : progress;
 }
@@ -191,7 +197,7 @@ io_progress io_turn::event_has_come(weft::detail::continuation& then,
       wait.end(side().readiness, weft::detail::waiter_of_this_task().node, record_.lock);
   poller::of_this_worker(ec)->end_wait();
   failed(reason, ec);
-  if (!come_back(ec)) return io_progress::failed;
+  if (!come_back(ec) || weft::detail::refuse_coroutine(ec)) return io_progress::failed;
   if (!side().ready()) return suspend_until_ready(then, wait, ec);
   seen_ = side().events.load(std::memory_order_acquire);
   weft::detail::warm_next_fiber();
@@ -235,7 +241,7 @@ bool io_turn::block_until_ready(std::error_code& ec) {
     const wake_reason reason = weft::detail::wait_for_descriptor(
         side().readiness, record_.lock, fd_, events, weft::detail::cancellation::honoured);
     failed(reason, ec);
-    if (!come_back(ec)) return false;
+    if (!may_try(ec)) return false;
     try_again(record_, which_);
   } while (!side().ready());
   seen_ = side().events.load(std::memory_order_acquire);

@@ -208,10 +208,21 @@ private:
   // an event, if that takes no preparation.
   void wait_with_turn(std::error_code& ec) {
     poller* const worker = side().ready() ? nullptr : poller::if_installed();
-    if (worker != nullptr && worker->watches(record_)) return park_with_turn(*worker, ec);
+    if (worker != nullptr && worker->watches(record_)) {
+      leave_a_gap();
+      return park_with_turn(*worker, ec);
+    }
     record_.lock.unlock();
   }
 
+  // Before a wait for an event, if that is the bug that was planted.
+  void leave_a_gap() noexcept {
+    if (!weft::detail::planted(weft::detail::bug::gap_before_event)) return;
+    record_.lock.unlock();
+    record_.lock.lock();
+  }
+
+  bool may_try(std::error_code& ec);
   void park_with_turn(poller& worker, std::error_code& ec);
 
   void wait_for_turn(std::error_code& ec);

@@ -61,10 +61,10 @@ co::task<std::size_t> stream::co_read(std::span<std::byte> buffer, std::error_co
   co_await s.reading.co_lock(ec);
   const state::turn turn{s, s.reading, ec, state::turn::tried{}};
   if (!turn) co_return std::size_t{0};
+  // Before anything is taken: there may be no memory for its frame.
+  if (s.input.size() < buffer.size()) co_await s.co_flush_own(ec);
   const std::size_t count = s.input.take(buffer);
-  if (count == buffer.size()) co_return count;
-  co_await s.co_flush_own(ec);
-  if (ec) co_return count;
+  if (ec || count == buffer.size()) co_return count;
   co_return count + co_await s.connection.co_read(buffer.subspan(count), ec);
 }
 

@@ -80,7 +80,12 @@ co::task<std::size_t> stream_output::co_fill_up_and_flush(socket& to,
   const std::size_t fill = high_water - pending();
   keep(data.first(fill), ec);
   if (ec) co_return std::size_t{0};
-  co_await co_flush(to, ec);
+  try {
+    co_await co_flush(to, ec);
+  } catch (...) {  // of the memory for its frame
+    take_back_unsent(fill);
+    throw;
+  }
   co_return take_back_unsent(fill);
 }
 

@@ -289,6 +289,23 @@ TEST(LoadReport, has_a_rate_that_is_of_the_messages_beside_it) {
   EXPECT_EQ(report["overdue"], 3);
 }
 
+TEST(LoadReport, says_when_the_load_itself_was_the_bottleneck_and_what_helps) {
+  weft::load::options settings;
+  settings.clients = 3;
+  const auto report_of = [&](double cpu, double wait) {
+    weft::load::run_result result;
+    result.total.cpu_fraction = cpu;
+    result.total.wait_fraction = wait;
+    return text_report(settings, result);
+  };
+  const std::string line = "weft-load itself was the bottleneck";
+
+  EXPECT_EQ(report_of(0.5, 0.25).find(line), std::string::npos);
+  EXPECT_NE(report_of(0.9, 0.05).find(line), std::string::npos) << report_of(0.9, 0.05);
+  EXPECT_NE(report_of(0.9, 0.05).find("try --clients 6"), std::string::npos);
+  EXPECT_NE(report_of(0.3, 0.6).find("try a core without other work"), std::string::npos);
+}
+
 TEST(LoadPattern, a_stream_goes_on_where_its_last_piece_ended) {
   const pattern bytes;
   const std::uint32_t phase = pattern::first_phase(12345);

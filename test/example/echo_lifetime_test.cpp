@@ -139,6 +139,18 @@ TEST_P(EchoLifetimeTest, ends_even_if_a_connection_stays_open) {
   EXPECT_EQ(server.wait(), 0);
 }
 
+// As a shell has it for what it starts in the background.
+TEST_P(EchoArgumentsTest, leaves_a_signal_ignored_that_was_so) {
+  process server{{"/bin/sh", "-c", "trap '' INT; exec \"$0\" --port 0", program_path(GetParam())}};
+  const std::uint16_t port = server.wait_for_port();
+
+  server.signal(SIGINT);
+  exchange(connect_tcp(port), "still there?\n");
+  server.signal(SIGTERM);
+
+  EXPECT_EQ(server.wait(), 0);
+}
+
 TEST_P(EchoLifetimeTest, ends_at_once_on_the_second_signal) {
   const unique_fd peer = connect();
   server.wait_for_line("Connection from");

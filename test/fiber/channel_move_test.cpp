@@ -1,4 +1,7 @@
 // The channel of values whose move throws: whose call that ends, and that no room is lost by it.
+#include <chrono>
+#include <csignal>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -6,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <weft/fiber/channel.hpp>
+#include <weft/fiber/testing.hpp>
 
 #include "players.hpp"
 
@@ -116,6 +120,67 @@ TEST_F(ThrowingMove, a_receiver_that_has_to_wait_again_hears_of_a_cancellation_i
 
     EXPECT_EQ(ec, weft::errc::cancelled);
   });
+}
+
+TEST_F(ThrowingMove, a_receiver_that_is_cancelled_before_it_tries_again_takes_nothing) {
+  run([] {
+    channel<throws_once> values{1};
+    std::error_code ec;
+    bool got = false;
+    auto receiver = spawn([&] { got = values.receive(ec).has_value(); });
+    weft::testing::all_blocked();
+    throws_once::next_time = true;
+    EXPECT_THROW(values.send(throws_once{}), std::runtime_error);
+    values.send(throws_once{});  // there, by the time it runs
+
+    receiver.request_cancel();
+    receiver.join();
+
+    EXPECT_FALSE(got);
+    EXPECT_EQ(ec, weft::errc::cancelled);
+    EXPECT_EQ(values.size(), 1u);
+  });
+}
+
+TEST_F(ThrowingMove, a_sender_that_is_cancelled_before_it_tries_again_sends_nothing) {
+  run([] {
+    channel<throws_once> values;
+    std::error_code ec;
+    auto sender = spawn([&] { values.send(throws_once{}, ec); });
+    weft::testing::all_blocked();
+    throws_once::next_time = true;
+    EXPECT_THROW(values.receive(), std::runtime_error);
+
+    sender.request_cancel();
+    auto receiver = spawn([&] { return values.receive_for(std::chrono::seconds{0}).has_value(); });
+    sender.join();
+    receiver.join();
+
+    EXPECT_EQ(ec, weft::errc::cancelled);
+    EXPECT_FALSE(receiver.result());
+  });
+}
+
+using ThrowingMoveDeath = ThrowingMove;
+
+TEST_F(ThrowingMoveDeath, a_channel_that_goes_before_one_has_tried_again_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          auto values = std::make_unique<channel<throws_once>>();
+          auto sender = spawn([&] { values->send(throws_once{}); });
+          weft::testing::all_blocked();
+          throws_once::next_time = true;
+          try {
+            values->receive();
+          } catch (const std::runtime_error&) {
+            values.reset();
+          }
+          sender.join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited for it");
 }
 
 // Never moves if it was made so.

@@ -1,6 +1,7 @@
 // Channels between coroutines and tasks of all other kinds.
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -177,6 +178,58 @@ TEST_F(CoChannel, a_receiver_whose_value_cannot_be_moved_goes_on_waiting) {
 
     EXPECT_GE(receiving.result(), 0);
   });
+}
+
+TEST_F(CoChannel, one_that_is_cancelled_before_it_tries_again_takes_and_sends_nothing) {
+  run([] {
+    channel<fragile> values{1};
+    auto receiving = spawn([&]() -> task<std::error_code> {
+      std::error_code ec;
+      EXPECT_FALSE(co_await values.co_receive(ec));
+      co_return ec;
+    });
+    weft::testing::all_blocked();
+    EXPECT_THROW(values.send(fragile{0}), std::runtime_error);
+    values.send(fragile{10});  // there, by the time it runs
+    receiving.request_cancel();
+    receiving.join();
+    EXPECT_EQ(receiving.result(), weft::errc::cancelled);
+    EXPECT_EQ(values.size(), 1u);
+  });
+  run([] {
+    channel<fragile> values;
+    auto sending = spawn([&]() -> task<std::error_code> {
+      std::error_code ec;
+      co_await values.co_send(fragile{0}, ec);
+      co_return ec;
+    });
+    weft::testing::all_blocked();
+    EXPECT_THROW(values.receive(), std::runtime_error);
+    sending.request_cancel();
+    sending.join();
+    EXPECT_EQ(sending.result(), weft::errc::cancelled);
+  });
+}
+
+using CoChannelDeath = CoChannel;
+
+TEST_F(CoChannelDeath, that_goes_before_one_has_tried_again_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        weft::run([] {
+          auto values = std::make_unique<channel<fragile>>();
+          auto receiving = spawn([&]() -> task<> { co_await values->co_receive(); });
+          weft::testing::all_blocked();
+          try {
+            values->send(fragile{0});
+          } catch (const std::runtime_error&) {
+            values.reset();
+          }
+          receiving.join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "a channel was destroyed while somebody waited for it");
 }
 
 // ---- pairings and stress -----------------------------------------------------------------------

@@ -1,10 +1,12 @@
 // Coroutines that return many values, and what a dump says of coroutines.
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,6 +38,42 @@ TEST_F(CoGenerator, is_a_range_of_what_it_yields) {
   for (const int each : count(4)) values.push_back(each);
 
   EXPECT_EQ(values, (std::vector{0, 1, 2, 3}));
+}
+
+TEST_F(CoGenerator, yields_copies_of_what_must_not_change) {
+  const std::vector<std::string> words{"a", "b"};
+  const auto make = [](const std::vector<std::string>& from) -> generator<std::string> {
+    for (const std::string& each : from) co_yield each;
+  };
+  std::string got;
+
+  for (std::string& each : make(words)) got += std::exchange(each, "changed");
+
+  EXPECT_EQ(got, "ab");
+  EXPECT_EQ(words, (std::vector<std::string>{"a", "b"}));
+}
+
+using CoGeneratorDeath = CoGenerator;
+
+TEST_F(CoGeneratorDeath, that_was_moved_from_ends_the_process_when_it_is_asked) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        auto values = count(1);
+        const auto taken = std::move(values);
+        values.begin();  // NOLINT(bugprone-use-after-move): the misuse
+      },
+      testing::KilledBySignal(SIGABRT), "a generator that was moved from was asked for a value");
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        block_on([]() -> task<> {
+          auto values = []() -> async_generator<int> { co_yield 1; }();
+          const auto taken = std::move(values);
+          co_await values.next();  // NOLINT(bugprone-use-after-move): the misuse
+        }());
+      },
+      testing::KilledBySignal(SIGABRT), "a generator that was moved from was asked for a value");
 }
 
 TEST_F(CoGenerator, may_yield_nothing) {
@@ -195,6 +233,32 @@ TEST_F(CoGenerator, async_that_is_dropped_before_its_end_destroys_what_it_holds)
     }(make(destroyed)));
 
     EXPECT_TRUE(destroyed);
+  });
+}
+
+// It is no part of the coroutine that drops it, so its group waits, as in a function.
+TEST_F(CoGenerator, async_that_is_dropped_waits_for_its_group) {
+  run([] {
+    bool ended = false;
+    const auto make = [](bool& child_ended) -> async_generator<int> {
+      weft::task_group group;
+      group.spawn([&child_ended]() -> task<> {
+        co_await weft::co::yield();
+        child_ended = true;
+      });
+      co_yield 1;
+      co_await group.co_join();
+    };
+    auto consumer = weft::co::spawn([&]() -> task<> {
+      {
+        auto values = make(ended);
+        EXPECT_EQ(co_await values.next(), 1);
+        EXPECT_FALSE(ended);
+      }
+      EXPECT_TRUE(ended);
+    });
+    consumer.join();
+    consumer.result();
   });
 }
 

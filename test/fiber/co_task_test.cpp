@@ -1,7 +1,10 @@
 // co::task: when it runs, what it hands to who awaits it, and what becomes of one that nobody does.
+#include <concepts>
+#include <cstddef>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -208,6 +211,42 @@ TEST_F(CoTask, that_is_dropped_is_named_and_destroys_its_parameters_without_runn
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_NE(lines[0].find("never_awaited_function"), std::string::npos) << lines[0];
   EXPECT_NE(lines[0].find("co_task_test.cpp"), std::string::npos) << lines[0];
+}
+
+static_assert(std::movable<task<int>> && !std::copyable<task<int>>);
+
+task<int> one() { co_return 1; }
+
+task<int> take(task<int> given) { co_return co_await std::move(given); }
+
+// What never runs because it was cancelled before takes its arguments with it: no word of those.
+TEST_F(CoTask, that_goes_with_one_that_was_cancelled_before_it_ran_is_not_reported) {
+  run([] {
+    auto cancelled = weft::co::spawn(weft::co::when_all(one(), take(one())));
+    cancelled.request_cancel();
+    cancelled.join();
+
+    auto racing = weft::co::spawn([]() -> task<std::size_t> {
+      co_return (co_await weft::co::when_any(one(), take(one()))).index;
+    });
+    racing.join();
+    EXPECT_EQ(racing.result(), 0u);
+
+    weft::task_group group;
+    group.spawn([]() -> task<> {
+      throw std::out_of_range("first");
+      co_return;
+    });
+    group.spawn(take(one()));
+    EXPECT_THROW(group.join(), std::out_of_range);
+
+    EXPECT_THROW(group.spawn_on(9, take(one())), std::system_error);
+    EXPECT_THROW(weft::co::spawn_on(9, [] { return take(one()); }), std::system_error);
+  });
+  EXPECT_TRUE(take_diagnostics().empty());
+
+  { const auto dropped = take(one()); }
+  EXPECT_EQ(take_diagnostics().size(), 2u) << "it, and its argument";
 }
 
 TEST_F(CoTask, that_another_is_assigned_to_is_dropped) {

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -148,27 +149,32 @@ TEST_F(WorkersDeath, a_stubborn_fiber_on_any_worker_ends_the_process_with_its_na
       testing::KilledBySignal(SIGABRT), "mule");
 }
 
-// Leaves a fiber on worker `index` of two that never parks once it is cancelled.
-void leave_a_spinner_on(unsigned index) {
+// Leaves a fiber on worker `index` of so many, or on each, that never parks once it is cancelled.
+void leave_spinners(unsigned workers, std::optional<unsigned> index = {}) {
   weft::run(
-      [index] {
-        std::atomic<bool> started = false;
-        spawn_on(index, {.name = "spinner"}, [&] {
-          std::error_code ec;
-          started = true;
-          if (weft::detail::this_worker().index == 0) sleep_for(24h, ec);  // lets main return
-          for (;;) std::this_thread::yield();
-        }).detach();
-        while (!started) yield();
+      [=] {
+        std::atomic<unsigned> started = 0;
+        unsigned spawned = 0;
+        for (unsigned i = 0; i < workers; ++i) {
+          if (index.value_or(i) != i) continue;
+          ++spawned;
+          spawn_on(i, {.name = "spinner"}, [&] {
+            std::error_code ec;
+            ++started;
+            if (weft::detail::this_worker().index == 0) sleep_for(24h, ec);  // lets main return
+            for (;;) std::this_thread::yield();
+          }).detach();
+        }
+        while (started != spawned) yield();
       },
-      {.workers = 2});
+      {.workers = workers});
 }
 
 TEST_F(WorkersDeath, a_fiber_that_never_parks_ends_the_process_with_its_name) {
   EXPECT_EXIT(
       {
         enter_death_test();
-        leave_a_spinner_on(1);
+        leave_spinners(2, 1);
       },
       testing::KilledBySignal(SIGABRT), "\"spinner\" on worker 1 has run for 5 s without a wait");
 }
@@ -177,9 +183,27 @@ TEST_F(WorkersDeath, a_fiber_of_worker_0_that_never_parks_ends_the_process_with_
   EXPECT_EXIT(
       {
         enter_death_test();
-        leave_a_spinner_on(0);
+        leave_spinners(2, 0);
       },
       testing::KilledBySignal(SIGABRT), "\"spinner\" on worker 0 has run for 5 s without a wait");
+}
+
+TEST_F(WorkersDeath, a_fiber_of_the_only_worker_that_never_parks_ends_the_process_with_its_name) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        leave_spinners(1);
+      },
+      testing::KilledBySignal(SIGABRT), "\"spinner\" on worker 0 has run for 5 s without a wait");
+}
+
+TEST_F(WorkersDeath, fibers_of_all_workers_that_never_park_end_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        leave_spinners(2);
+      },
+      testing::KilledBySignal(SIGABRT), "\"spinner\" on worker . has run for 5 s without a wait");
 }
 
 }  // namespace

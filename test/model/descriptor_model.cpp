@@ -1,8 +1,10 @@
 // A descriptor that two workers read, that is closed meanwhile, and whose number comes again while
 // the old stream lives on elsewhere: no readiness is lost, none is another's, and a number is
 // closed once, while nobody uses it.
+#include <cstddef>
 #include <system_error>
 
+#include <weft/co.hpp>
 #include <weft/fiber.hpp>
 #include <weft/net/detail/descriptor.hpp>
 
@@ -16,10 +18,12 @@ namespace {
 
 using net::detail::descriptor;
 using net::detail::direction;
+using net::detail::io_progress;
 using net::detail::io_turn;
 
 constexpr int first_stream = 1;
 constexpr int second_stream = 2;
+constexpr int reads = 2;  // of one that reads like a socket, of two bytes at most
 
 descriptor open(int stream, bool shared) {
   std::error_code ec;
@@ -28,26 +32,84 @@ descriptor open(int stream, bool shared) {
   return result;
 }
 
-bool read_one(io_turn& turn, int stream, std::error_code& ec) {
-  if (!turn) return false;
-  const auto attempt = [&] { return read_byte(turn.fd(), stream); };
-  return net::detail::retry_when_ready(turn, attempt, ec) == 1;
-}
-
 // As a datagram socket does, and a listener.
 bool read_one(const descriptor& source, int stream, std::error_code& ec) {
   io_turn turn{source, direction::read, ec};
-  return read_one(turn, stream, ec);
+  if (!turn) return false;
+  const auto attempt = [&] { return read_bytes(turn.fd(), stream, 1); };
+  return net::detail::retry_when_ready(turn, attempt, ec) == 1;
 }
 
-// As a socket does: once it is watched, it takes its turn and waits under one lock.
-void read_two_or_less(const descriptor& source) {
-  for (int i = 0; i < 2; ++i) {
+// One system call of a socket: fewer bytes than it wanted are all that there were.
+std::ptrdiff_t read_two(io_turn& turn) {
+  constexpr std::size_t wanted = 2;
+  const std::ptrdiff_t got = read_bytes(turn.fd(), first_stream, wanted);
+  if (got >= 0 && static_cast<std::size_t>(got) < wanted) turn.not_ready();
+  return got;
+}
+
+void check_outcome(bool has_read, const std::error_code& ec) {
+  check(has_read || ec == errc::closed, "a read fails only when the descriptor is closed");
+}
+
+// As a socket does: once it is watched and has been drained, it takes its turn and waits under one
+// lock.
+void read_like_a_socket(const descriptor& source) {
+  for (int i = 0; i < reads; ++i) {
     std::error_code ec;
     io_turn turn{source, direction::read, io_turn::and_event{}, ec};
-    if (read_one(turn, first_stream, ec)) continue;
-    check(ec == errc::closed, "a read fails only when the descriptor is closed");
+    const auto attempt = [&] { return read_two(turn); };
+    check_outcome(turn && net::detail::retry_when_ready(turn, attempt, ec) > 0, ec);
   }
+}
+
+// The same of a coroutine, as co_transfer does.
+class co_reading final : public weft::detail::co_operation<co_reading> {
+public:
+  explicit co_reading(const descriptor& source) noexcept : turn_(source, direction::read) {}
+
+  bool start() noexcept {
+    return goes_on(turn_.begin_with_event(*this, wait_, ec_), io_progress::suspended);
+  }
+
+  bool go_on() noexcept {
+    return waits_for_event_
+               ? goes_on(turn_.event_has_come(*this, wait_, ec_), io_progress::suspended_for_event)
+               : goes_on(turn_.turn_has_come(wait_, ec_), io_progress::suspended);
+  }
+
+  void await_resume() noexcept { check_outcome(got_ > 0, ec_); }
+
+private:
+  bool goes_on(io_progress progress, io_progress suspended) noexcept {
+    if (progress == io_progress::suspended) progress = suspended;
+    while (progress == io_progress::ready) {
+      progress = turn_.begin_to_await_ready(*this, wait_, ec_);
+      if (progress == io_progress::suspended) progress = io_progress::suspended_for_event;
+      if (progress != io_progress::ready) break;
+      got_ = read_two(turn_);
+      if (got_ > 0) return complete();
+      turn_.not_ready();
+    }
+    if (progress == io_progress::failed) return complete();
+    waits_for_event_ = progress == io_progress::suspended_for_event;
+    return false;
+  }
+
+  bool complete() noexcept {
+    turn_.end();
+    return true;
+  }
+
+  io_turn turn_;
+  weft::detail::list_suspension wait_;
+  std::error_code ec_;
+  std::ptrdiff_t got_ = 0;
+  bool waits_for_event_ = false;
+};
+
+co::task<> co_read_like_a_socket(const descriptor& source) {
+  for (int i = 0; i < reads; ++i) co_await co_reading{source};
 }
 
 void read_reused() {
@@ -57,9 +119,16 @@ void read_reused() {
   check(vain_reads(second_stream) <= 1, "no event is another descriptor's");
 }
 
-void close_and_reopen() {
+enum class kind { fiber, coroutine };
+
+fiber<void> spawn_reader_on(unsigned worker, kind which, const descriptor& source) {
+  if (which == kind::fiber) return spawn_on(worker, [&] { read_like_a_socket(source); });
+  return co::spawn_on(worker, [&] { return co_read_like_a_socket(source); });
+}
+
+void close_and_reopen(kind which) {
   descriptor first = open(first_stream, true);
-  fiber<void> reader = spawn_on(1, [&] { read_two_or_less(first); });
+  fiber<void> reader = spawn_reader_on(1, which, first);
   std::error_code ec;
   check(read_one(first, first_stream, ec), "the byte that is there is read");
   first.close();
@@ -68,18 +137,16 @@ void close_and_reopen() {
   reader.join();
 }
 
-}  // namespace
-
-// Three bytes come to the first stream: one is left for main whatever the other reader takes. What
+// Five bytes come to the first stream: one is left for main whatever the other reader takes. What
 // comes after the close is an event for nobody.
-void descriptor_model(execution& threads) {
+void on_two_workers(execution& threads, kind reader) {
   reset_kernel();
   threads.thread("main", [&] {
     runtime two_workers{{.workers = 2}};
-    two_workers.run([] { close_and_reopen(); });
+    two_workers.run([&] { close_and_reopen(reader); });
   });
   threads.thread("peer", [] {
-    for (int i = 0; i < 3; ++i) deliver(first_stream);
+    for (int i = 0; i < 5; ++i) deliver(first_stream);
     deliver(second_stream);
   });
 
@@ -88,17 +155,17 @@ void descriptor_model(execution& threads) {
   check(open_streams() == 0, "every number has been closed");
 }
 
-// On one worker, so that the old registration and the new one are of the same poller.
-void reused_number_model(execution& threads) {
+// The old registration and the new one are of the same poller.
+void on_one_worker(execution& threads, kind reader) {
   reset_kernel();
   threads.thread("worker", [&] {
-    in_fiber([] {
+    in_fiber([&] {
       descriptor first = open(first_stream, true);
-      fiber<void> reader = spawn([&] { read_two_or_less(first); });
+      fiber<void> reading = spawn_reader_on(0, reader, first);
       this_fiber::yield();
       first.close();
       read_reused();
-      reader.join();
+      reading.join();
     });
   });
   threads.thread("peer", [] {
@@ -110,6 +177,43 @@ void reused_number_model(execution& threads) {
   threads.go();
 
   check(open_streams() == 0, "every number has been closed");
+}
+
+// Nobody closes it. Mostly one worker polls it, and a reader on the other waits for each event.
+void drained(execution& threads, kind reader) {
+  reset_kernel();
+  threads.thread("main", [&] {
+    runtime two_workers{{.workers = 2}};
+    two_workers.run([&] {
+      const descriptor source = open(first_stream, false);
+      std::error_code ec;
+      check(read_one(source, first_stream, ec), "no readiness is lost");
+      spawn_reader_on(1, reader, source).join();
+    });
+  });
+  threads.thread("peer", [] {
+    for (int i = 0; i < 1 + 2 * reads; ++i) deliver(first_stream);
+  });
+
+  threads.go();
+}
+
+}  // namespace
+
+void descriptor_model(execution& threads) { on_two_workers(threads, kind::fiber); }
+
+void descriptor_of_coroutine_model(execution& threads) { on_two_workers(threads, kind::coroutine); }
+
+void reused_number_model(execution& threads) { on_one_worker(threads, kind::fiber); }
+
+void reused_number_of_coroutine_model(execution& threads) {
+  on_one_worker(threads, kind::coroutine);
+}
+
+void drained_descriptor_model(execution& threads) { drained(threads, kind::fiber); }
+
+void drained_descriptor_of_coroutine_model(execution& threads) {
+  drained(threads, kind::coroutine);
 }
 
 }  // namespace weft::model

@@ -168,7 +168,7 @@ void deliver(int instance) {
   raise_edges(target);
 }
 
-std::ptrdiff_t read_byte(int number, int instance) {
+std::ptrdiff_t read_bytes(int number, int instance, std::size_t most) {
   file& target = open_file(number);
   check(target.instance == instance, "a read meets the descriptor it was for");
   ++calls_on(number);
@@ -180,9 +180,10 @@ std::ptrdiff_t read_byte(int number, int instance) {
     errno = EAGAIN;
     return -1;
   }
-  say("read a byte of stream", static_cast<std::uint64_t>(instance));
-  --target.readable;
-  return 1;
+  say("read of stream", static_cast<std::uint64_t>(instance));
+  const int count = std::min(static_cast<int>(most), target.readable);
+  target.readable -= count;
+  return count;
 }
 
 int vain_reads(int instance) noexcept {

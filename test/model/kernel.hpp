@@ -21,9 +21,9 @@ int open_stream(int instance, bool shared);
 /// One byte arrives at a stream. Waits until it has been opened; one that is gone takes nothing.
 void deliver(int instance);
 
-/// What read(2) of one byte does on a number that must stand for that stream: returns 1, or -1 and
-/// errno EAGAIN. The number must not be closed meanwhile.
-std::ptrdiff_t read_byte(int number, int instance);
+/// What read(2) of at most so many bytes does on a number that must stand for that stream: returns
+/// how many there were, or -1 and errno EAGAIN. The number must not be closed meanwhile.
+std::ptrdiff_t read_bytes(int number, int instance, std::size_t most);
 
 /// How often a read of the stream has found nothing.
 int vain_reads(int instance) noexcept;

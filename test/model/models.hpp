@@ -44,6 +44,10 @@ void condition_of_coroutine_model(execution& threads);
 void semaphore_of_coroutines_model(execution& threads);
 void channel_of_coroutines_model(execution& threads);
 void descriptor_model(execution& threads);
+void descriptor_of_coroutine_model(execution& threads);
+void drained_descriptor_model(execution& threads);
+void drained_descriptor_of_coroutine_model(execution& threads);
+void reused_number_of_coroutine_model(execution& threads);
 void reused_number_model(execution& threads);
 
 }  // namespace weft::model

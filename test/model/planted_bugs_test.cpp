@@ -1,4 +1,4 @@
-// Known bugs, eight of our own and four of other libraries, are planted in the core one after the
+// Known bugs, nine of our own and four of other libraries, are planted in the core one after the
 // other: the models must find each, and must find nothing without them.
 #include <iostream>
 #include <set>
@@ -38,6 +38,7 @@ constexpr planted all[] = {
      "wait_again_of_fiber"},
     {bug::thread_deaf_between_waits, "the same of a plain thread", "wait_again_of_thread"},
     {bug::leaves_before_told, "a scope goes while it is being cancelled", "cancel_and_leave"},
+    {bug::gap_before_event, "an event before the wait for it is lost", "drained_descriptor"},
 };
 
 // The same bugs, found by tasks that suspend; the others do not depend on what kind a task is.
@@ -50,6 +51,9 @@ constexpr planted in_coroutines[] = {
     {bug::leaked_count, "a count is lost with a deadline", "semaphore_of_coroutines"},
     {bug::fiber_deaf_between_waits, "a woken task does not hear that it was cancelled",
      "wait_again_of_coroutine"},
+    {bug::stale_event, "an event of a closed descriptor", "reused_number_of_coroutine"},
+    {bug::gap_before_event, "an event before the wait for it is lost",
+     "drained_descriptor_of_coroutine"},
 };
 
 // Runs, not time: a loaded machine must find as much. Each bug takes a few hundred at most.

@@ -1,7 +1,10 @@
 // Coroutines that wait for others when there is no memory: whatever fails, those that were spawned
 // have ended.
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <new>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -12,6 +15,7 @@
 #include <weft/co.hpp>
 
 #include "limited_memory.hpp"
+#include "net_fixture.hpp"
 #include "support/runtime_fixture.hpp"
 
 namespace weft::test {
@@ -156,6 +160,62 @@ TEST_F(CoOutOfMemory, all_of_tasks_one_of_which_cannot_be_made_never_begins) {
     EXPECT_EQ(live, 0);
     EXPECT_EQ(tasks_dropped_, 1);
   });
+}
+
+// ---- streams ------------------------------------------------------------------------------------
+
+TEST_F(CoOutOfMemory, a_stream_keeps_nothing_of_a_write_that_fails) {
+  for (int frames = 0; frames < 8; ++frames) {
+    run([&] {
+      auto [left, right] = weft_unix_pair();
+      net::stream out{std::move(left), {.high_water = 16}};
+      out.write(bytes_of("aaaaaaaaaa"));
+      auto writing = co::spawn([&]() -> task<> {
+        std::size_t written = 0;
+        try {
+          const limited_memory few{frames};
+          written = co_await out.co_write(bytes_of("bbbbbbbbbb"));
+        } catch (const std::bad_alloc&) {
+          EXPECT_EQ(out.pending(), 10u);
+        }
+        if (written == 0) written = co_await out.co_write(bytes_of("bbbbbbbbbb"));
+        EXPECT_EQ(written, 10u);
+        co_await out.co_shutdown();
+      });
+      writing.join();
+      writing.result();
+      std::error_code ec;
+
+      EXPECT_EQ(read_to_end(right, ec), "aaaaaaaaaabbbbbbbbbb");
+    });
+  }
+}
+
+TEST_F(CoOutOfMemory, a_stream_keeps_what_a_read_that_fails_would_have_taken) {
+  for (int frames = 0; frames < 8; ++frames) {
+    run([&] {
+      auto [left, right] = weft_unix_pair();
+      net::stream in{std::move(left)};
+      right.write("a line\nabc");
+      EXPECT_EQ(in.read_line(), "a line\n");  // the rest is in its buffer
+      in.write(bytes_of("flushed before it waits"));
+      right.write("def");
+      auto reading = co::spawn([&]() -> task<> {
+        std::array<std::byte, 6> buffer{};
+        std::size_t count = 0;
+        try {
+          const limited_memory few{frames};
+          count = co_await in.co_read(buffer);
+        } catch (const std::bad_alloc&) {
+          EXPECT_EQ(count, 0u);
+        }
+        if (count == 0) count = co_await in.co_read(buffer);
+        EXPECT_EQ(text_of(std::span{buffer}.first(count)), "abcdef");
+      });
+      reading.join();
+      reading.result();
+    });
+  }
 }
 
 // ---- groups -------------------------------------------------------------------------------------

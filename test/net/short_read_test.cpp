@@ -379,6 +379,29 @@ TEST_F(ShortRead, at_a_message_with_descriptors_is_not_the_last_on_a_unix_stream
   }
 }
 
+// The kernel gives a record at a time there.
+TEST_F(ShortRead, is_not_the_last_where_the_kernel_does_tls) {
+  run([] {
+    auto [opened, peer] = tcp_pair();
+    system_calls().upper_protocol = true;
+    socket ours = socket::adopt(opened.release());
+    system_calls().upper_protocol = false;
+    register_with_poller(ours, peer);
+    system_calls().at_most = 4;  // no more than that of what one event has told of
+    send_all(peer, "one record and another");
+
+    EXPECT_EQ(read_pieces(ours, 22), "one record and another");
+    // Nor does it take a short read for the last when there is no more.
+    auto reader = spawn([&] { return read_some_text(ours, 100); });
+    system_calls().recv_calls = 0;
+    one_turn();
+    EXPECT_EQ(system_calls().recv_calls, 1u);
+    send_all(peer, "end");
+    reader.join();
+    EXPECT_EQ(reader.result(), "end");
+  });
+}
+
 TEST_F(ShortRead, at_messages_with_descriptors_that_wake_the_reader_loses_nothing) {
   run([] {
     auto [ours, peer] = unix_pair();

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string_view>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -18,6 +22,8 @@ ssize_t __wrap_send(int fd, const void* data, size_t size, int flags);
 ssize_t __wrap_sendto(int fd, const void* data, size_t size, int flags, const sockaddr* receiver,
                       socklen_t receiver_size);
 int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags);
+int __real_getsockopt(int fd, int level, int name, void* value, socklen_t* size);
+int __wrap_getsockopt(int fd, int level, int name, void* value, socklen_t* size);
 }
 
 namespace weft::test {
@@ -74,6 +80,17 @@ int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
   ::setrlimit(RLIMIT_NOFILE, &former);
   errno = error;
   return result;
+}
+
+int __wrap_getsockopt(int fd, int level, int name, void* value, socklen_t* size) {
+  constexpr std::string_view tls{"tls\0", 4};
+  if (level != IPPROTO_TCP || name != TCP_ULP || !system_calls().upper_protocol ||
+      *size < tls.size()) {
+    return __real_getsockopt(fd, level, name, value, size);
+  }
+  std::memcpy(value, tls.data(), tls.size());
+  *size = tls.size();
+  return 0;
 }
 
 // NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)

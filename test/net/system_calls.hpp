@@ -27,6 +27,8 @@ struct system_call_watch {
   int accept4_descriptor_limit = 0;
   /// Called before an accept4(2); an errno that it returns takes the place of the call.
   std::function<int()> instead_of_accept4;
+  /// Whether a getsockopt(2) says that the kernel does TLS on TCP.
+  bool upper_protocol = false;
 };
 
 /// What is watched.

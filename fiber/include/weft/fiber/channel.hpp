@@ -380,7 +380,12 @@ template <std::move_constructible T>
     const detail::wake_reason reason = held.wait(core_.senders, mine, deadline);
     if (mine.failure) std::rethrow_exception(mine.failure);
     if (reason != detail::wake_reason::ready || mine.done) return reason;
-    held.enter();
+    const bool refused = detail::refuse_if_cancelled();
+    held.enter_again();
+    if (refused) {
+      held.leave();
+      return detail::why_refused();
+    }
     const auto attempt = put(held, value);
     if (attempt == detail::channel_attempt::must_wait) continue;
     held.leave();
@@ -412,7 +417,12 @@ template <std::move_constructible T>
     const detail::wake_reason reason = held.wait(core_.receivers, mine, deadline);
     if (reason == detail::wake_reason::closed) return detail::wake_reason::ready;
     if (reason != detail::wake_reason::ready || mine.done) return reason;
-    held.enter();
+    const bool refused = detail::refuse_if_cancelled();
+    held.enter_again();
+    if (refused) {
+      held.leave();
+      return detail::why_refused();
+    }
     if (take(held, result) == detail::channel_attempt::must_wait) continue;
     held.leave();
     detail::spend_budget();

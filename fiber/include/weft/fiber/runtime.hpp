@@ -69,9 +69,8 @@ public:
 
   /// Runs `main_function` as the main fiber, on the stack of the calling thread: it may wait, spawn
   /// and join as any other fiber. When it has ended, the fibers that are still there are cancelled
-  /// and waited for; one that goes on for 5 s, of real time, ends the process with its name.
-  /// (Unless it loops without a call of weft and there is no other worker, or all do so: then
-  /// nobody is left to see it, and run() does not return.) Returns what the main function returns
+  /// and waited for; one that goes on for 5 s, of real time, ends the process with its name, some
+  /// two seconds later if it makes no call of weft. Returns what the main function returns
   /// or throws what it throws. May be called again.
   ///
   /// Errors: std::system_error when a thread for a worker is not to be had.

@@ -97,6 +97,10 @@ public:
   /// The same; throws std::system_error where the overload above sets `ec`.
   template <group_function Function>
   auto spawn_on(std::size_t index, const spawn_options& options, Function&& function) {
+    std::error_code ec;
+    if (detail::worker_at(index, ec) == nullptr) {
+      co::detail::forget(std::forward<Function>(function));
+    }
     return spawn_at(detail::worker_at(index), options, std::forward<Function>(function));
   }
 

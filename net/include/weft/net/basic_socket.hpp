@@ -16,7 +16,9 @@ class basic_socket {
 public:
   bool is_open() const noexcept { return descriptor_.is_open(); }
 
-  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed.
+  /// The descriptor, -1 if closed. It stays non-blocking and must not be closed. TLS in the kernel
+  /// (TCP_ULP, man 7 tcp) is for a descriptor that was released: adopt() looks whether it has that,
+  /// for a read that gets less than it asked for has then not read everything.
   int native_handle() const noexcept { return descriptor_.fd(); }
 
   /// The address that it is bound to. Errors: errc::closed; else errno of getsockname(2).

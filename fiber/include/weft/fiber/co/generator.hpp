@@ -23,12 +23,15 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/fiber/co/task.hpp>
 #include <weft/fiber/detail/continuation.hpp>
 #include <weft/fiber/detail/frame_memory.hpp>
 
 namespace weft::co {
 
 namespace detail {
+
+[[noreturn]] void used_after_move() noexcept;
 
 // The handle of a frame that goes with it.
 template <class Promise>
@@ -47,7 +50,10 @@ public:
     if (handle_) handle_.destroy();
   }
 
-  std::coroutine_handle<Promise> operator*() const noexcept { return handle_; }
+  std::coroutine_handle<Promise> operator*() const noexcept {
+    if (!handle_) used_after_move();
+    return handle_;
+  }
 
 private:
   std::coroutine_handle<Promise> handle_;
@@ -66,6 +72,8 @@ struct frame_allocation {
 /// A range of T that is computed step by step. It never waits: what waits is an async_generator.
 template <class T>
 class [[nodiscard]] generator {
+  using value = std::remove_reference_t<T>;
+
 public:
   class promise_type : public detail::frame_allocation {
   public:
@@ -78,14 +86,21 @@ public:
     std::suspend_always final_suspend() const noexcept { return {}; }
 
     // Where it stands in the coroutine, until the next step.
-    std::suspend_always yield_value(std::remove_reference_t<T>& value) noexcept {
-      value_ = std::addressof(value);
+    std::suspend_always yield_value(value& yielded) noexcept {
+      value_ = std::addressof(yielded);
       return {};
     }
 
-    std::suspend_always yield_value(std::remove_reference_t<T>&& value) noexcept {
-      value_ = std::addressof(value);
+    std::suspend_always yield_value(value&& yielded) noexcept {
+      value_ = std::addressof(yielded);
       return {};
+    }
+
+    // A copy, which the consumer may change.
+    auto yield_value(const value& yielded)
+      requires(!std::is_const_v<value> && std::copy_constructible<value>)
+    {
+      return copied{*this, yielded};
     }
 
     void return_void() const noexcept {}
@@ -98,16 +113,27 @@ public:
   private:
     friend generator;
 
-    std::remove_reference_t<T>* value_ = nullptr;
+    struct copied : std::suspend_always {
+      copied(promise_type& promise, const value& yielded) : copy(yielded) {
+        promise.value_ = std::addressof(copy);
+      }
+
+      copied(const copied&) = delete;
+      copied& operator=(const copied&) = delete;
+
+      value copy;
+    };
+
+    value* value_ = nullptr;
   };
 
   class iterator {
   public:
     using iterator_concept = std::input_iterator_tag;
-    using value_type = std::remove_cvref_t<T>;
+    using value_type = std::remove_cv_t<value>;
     using difference_type = std::ptrdiff_t;
 
-    std::remove_reference_t<T>& operator*() const noexcept { return *frame_.promise().value_; }
+    value& operator*() const noexcept { return *frame_.promise().value_; }
 
     /// Computes the next value. Errors: what the coroutine throws, after which it is at its end.
     iterator& operator++() {
@@ -129,10 +155,12 @@ public:
     std::coroutine_handle<promise_type> frame_;
   };
 
-  /// Computes the first value; to be called once.
+  /// Computes the first value; to be called once, and not after it was moved from, which ends the
+  /// process with one line.
   iterator begin() {
-    (*frame_).resume();
-    return iterator{*frame_};
+    const auto frame = *frame_;
+    frame.resume();
+    return iterator{frame};
   }
 
   std::default_sentinel_t end() const noexcept { return {}; }
@@ -147,6 +175,10 @@ private:
 /// asks for the next one.
 template <std::move_constructible T>
 class [[nodiscard]] async_generator {
+  static_assert(detail::fits_into_a_frame<T>,
+                "a coroutine cannot yield a type that is aligned to more than operator new aligns "
+                "to; yield a std::unique_ptr of it");
+
 public:
   class promise_type : public weft::detail::co_frame, public detail::frame_allocation {
   public:
@@ -182,7 +214,8 @@ public:
 
   /// Computes the next value: `co_await generator.next()` returns it, or nothing after the last.
   ///
-  /// Waits, ends and errors: as what the coroutine does; after an error it is at its end.
+  /// Waits, ends and errors: as what the coroutine does; after an error it is at its end. To ask one
+  /// that was moved from ends the process with one line.
   step next() noexcept { return step{*frame_}; }
 
 private:

@@ -73,6 +73,7 @@ public:
 
   void abandon() noexcept override {
     this->failure = weft::detail::cancelled_before_start();
+    const expected_drops with_it;
     first_.destroy();
     source_.reset();
   }
@@ -134,7 +135,10 @@ using value_of = typename task_of<Given>::value;
 // Of what will not run, which its caller is told: not also that nobody has awaited it.
 template <class Given>
 void forget([[maybe_unused]] Given&& given) noexcept {
-  if constexpr (is_task<Given>) task_access::take(std::move(given));  // NOLINT: an rvalue
+  if constexpr (is_task<Given>) {
+    const expected_drops with_it;
+    task_access::take(std::move(given));  // NOLINT: an rvalue
+  }
 }
 
 template <class Given>

@@ -11,6 +11,10 @@
 // It awaits tasks, the operations of weft, and nothing else: no operation that has a name, which
 // could be awaited twice, and no awaitable of another library, which would go on in its own way.
 //
+// Types that are aligned to more than operator new aligns to (16 bytes on x86-64) have no place in a
+// coroutine: neither as what it returns or yields, which does not compile, nor as a parameter or as a
+// variable that lives across a co_await, which the compiler then misplaces without a word.
+//
 // Neither errno nor the floating-point control (rounding, exception masks) are kept across a
 // co_await: other coroutines run on the same stack meanwhile. A task begins with the control of the
 // thread, and finds that of no fiber; that of another coroutine it may find after a co_await.
@@ -49,6 +53,23 @@ using weft::detail::continuation;
 [[noreturn]] void awaited_twice() noexcept;
 void report_never_awaited(const std::source_location& where) noexcept;
 
+// While it lives, tasks that the running task drops are not reported: they go with a coroutine that
+// does not run because it was cancelled before, or could not be spawned, and that is known.
+class expected_drops {
+public:
+  expected_drops() noexcept;
+  expected_drops(const expected_drops&) = delete;
+  expected_drops& operator=(const expected_drops&) = delete;
+  ~expected_drops();
+
+private:
+  const void* const task_;
+};
+
+// The compilers align no frame of a coroutine to more (g++ 12, clang 16).
+template <class T>
+inline constexpr bool fits_into_a_frame = alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
 // What all promises of tasks do.
 class task_promise_base : public co_frame {
 public:
@@ -77,6 +98,10 @@ private:
 
 template <class T>
 class task_promise final : public task_promise_base {
+  static_assert(fits_into_a_frame<T>,
+                "a coroutine cannot return a type that is aligned to more than operator new aligns "
+                "to; return a std::unique_ptr of it");
+
 public:
   task<T> get_return_object() noexcept;
 

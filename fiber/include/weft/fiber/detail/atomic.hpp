@@ -2,7 +2,8 @@
 //
 // Every atomic that two threads of the core share is a weft::detail::atomic, so that a build that
 // checks interleavings can put one in its place whose every access a seeded scheduler orders: the
-// header of the same name in test/model/replace/.
+// header of the same name in test/model/replace/. (But for two that only decide whom to name when
+// the process is ended, in scheduler.hpp.)
 #pragma once
 
 #include <atomic>

@@ -30,6 +30,8 @@ struct channel_core {
 
   mutable biased_lock lock;  // guards all of the channel
   bool closed = false;
+  // Who was claimed by a call whose move of the value has thrown, and has not tried again since.
+  std::size_t coming_back = 0;
   wait_list senders;
   wait_list receivers;
 };
@@ -62,6 +64,11 @@ class channel_access {
 public:
   explicit channel_access(channel_core& core) noexcept : core_(core) { enter(); }
 
+  // With `again` it enters so.
+  channel_access(channel_core& core, bool again) noexcept : channel_access(core) {
+    if (again) --core_.coming_back;
+  }
+
   channel_access(const channel_access&) = delete;
   channel_access& operator=(const channel_access&) = delete;
 
@@ -75,16 +82,19 @@ public:
     return channel_access{core_, std::adopt_lock};
   }
 
-  void enter() noexcept {
-    core_.lock.lock();
-    held_ = true;
+  // For another try of one whose wait has ended without its value having been moved.
+  void enter_again() noexcept {
+    enter();
+    --core_.coming_back;
   }
 
   void leave() noexcept {
     held_ = false;
+    channel_slot* const claimed = std::exchange(claimed_, nullptr);
+    if (claimed != nullptr && !claimed->done) ++core_.coming_back;
     core_.lock.unlock();
     resume_all(std::exchange(aside_, nullptr));
-    resume(std::exchange(claimed_, nullptr));
+    if (claimed != nullptr) resume(claimed->owner);
   }
 
   // Claims the first who waits on that side; null if there is none. At most once before leave(),
@@ -93,8 +103,7 @@ public:
     if (side.empty()) return nullptr;
     wait_node* const node = side.claim_first_node(wake_reason::ready);
     if (node == nullptr) return nullptr;
-    claimed_ = node->owner;
-    return static_cast<channel_slot*>(node);
+    return claimed_ = static_cast<channel_slot*>(node);
   }
 
   // Makes room for another claim; `claimed` is what the last one has returned.
@@ -114,10 +123,15 @@ public:
 private:
   channel_access(channel_core& core, std::adopt_lock_t) noexcept : core_(core), held_(true) {}
 
+  void enter() noexcept {
+    core_.lock.lock();
+    held_ = true;
+  }
+
   void leave_a_gap() noexcept;
 
   channel_core& core_;
-  waiter* claimed_ = nullptr;
+  channel_slot* claimed_ = nullptr;
   wait_node* aside_ = nullptr;  // a chain for resume_all()
   bool held_ = false;
 };

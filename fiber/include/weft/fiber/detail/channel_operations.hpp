@@ -26,13 +26,13 @@ class channel<T>::operation : public detail::co_operation<Step> {
 public:
   bool start() noexcept {
     if (detail::refuse_coroutine(error_.code)) return complete();
-    return begin();
+    return begin(false);
   }
 
   bool go_on() noexcept {
     if (complete_) return true;
     reason_ = wait_.end(step().side(), *slot_, channel_.core_.lock);
-    return end_wait() || begin();
+    return end_wait() || begin(true);
   }
 
 protected:
@@ -60,37 +60,33 @@ private:
     return false;
   }
 
-  // Tries until it has moved its value, or has to wait.
-  bool begin() noexcept {
+  // Tries, and waits if it has to; `again`: as channel_access::enter_again().
+  bool begin(bool again) noexcept {
     try {
-      detail::channel_access held{channel_.core_};
-      for (;;) {
-        const auto attempt = step().attempt(held);
-        if (attempt == detail::channel_attempt::closed) {
-          reason_ = detail::wake_reason::closed;
-          step().on_closed();
-          held.leave();
-          return complete();
-        }
-        if (attempt == detail::channel_attempt::done) {
-          held.leave();
-          return complete();
-        }
-        if (detail::has_passed(deadline_)) {
-          error_.code = errc::timed_out;
-          held.leave();
-          return complete();
-        }
-        step().make_slot();
-        if (held.suspend(wait_, *this, step().side(), *slot_, deadline_)) return false;
-        reason_ = wait_.end(step().side(), *slot_, channel_.core_.lock);
-        if (end_wait()) return true;
-        held.enter();
+      const bool refused = again && detail::refuse_coroutine(error_.code);
+      detail::channel_access held{channel_.core_, again};
+      const auto attempt = refused ? detail::channel_attempt::done : step().attempt(held);
+      if (attempt == detail::channel_attempt::closed) {
+        reason_ = detail::wake_reason::closed;
+        step().on_closed();
+      } else if (attempt == detail::channel_attempt::must_wait) {
+        if (!detail::has_passed(deadline_)) return suspend(held);
+        error_.code = errc::timed_out;
       }
+      held.leave();
+      return complete();
     } catch (...) {  // of T's move
       thrown_ = std::current_exception();
       return true;
     }
+  }
+
+  // With what `held` holds, which it gives up.
+  bool suspend(detail::channel_access& held) noexcept {
+    step().make_slot();
+    if (held.suspend(wait_, *this, step().side(), *slot_, deadline_)) return false;
+    reason_ = wait_.end(step().side(), *slot_, channel_.core_.lock);
+    return end_wait() || begin(true);
   }
 
   // Whether the wait that has ended was the last.

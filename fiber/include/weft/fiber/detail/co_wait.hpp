@@ -36,7 +36,13 @@ inline bool must_give_way() noexcept {
 bool in_frame_of_coroutine(const void* object) noexcept;
 
 // As refuse_if_cancelled(), but the caller gives way.
-bool refuse_coroutine(std::error_code& ec) noexcept;
+void refuse_coroutine_now(std::error_code& ec) noexcept;
+
+inline bool refuse_coroutine(std::error_code& ec) noexcept {
+  if (*running_worker->judgement == verdict::none) return false;
+  refuse_coroutine_now(ec);
+  return true;
+}
 
 // The wait for one place in a list, as wait() is for tasks that block.
 class list_suspension {

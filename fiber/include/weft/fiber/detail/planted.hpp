@@ -32,9 +32,11 @@ enum class bug : std::uint8_t {
   thread_deaf_between_waits,
   // A task leaves a scope, and its memory goes, while another thread is still cancelling it.
   leaves_before_told,
+  // An event between the look of a reader, which has its turn, and its wait is not seen.
+  gap_before_event,
 };
 
-inline constexpr int bug_count = 12;
+inline constexpr int bug_count = 13;
 
 #ifdef WEFT_MODEL_CHECK
 extern bug planted_bug;

@@ -19,7 +19,7 @@ public:
   spin_lock(const spin_lock&) = delete;
   spin_lock& operator=(const spin_lock&) = delete;
 
-  void lock() noexcept {
+  [[gnu::always_inline]] void lock() noexcept {
     if (__libc_single_threaded != 0) {
       held_.store(true, std::memory_order_relaxed);
       return;

@@ -49,7 +49,6 @@ private:
 
   io_turn& turn() noexcept;
   bool advance() noexcept;
-  bool suspended(phase until, io_progress progress) noexcept;
   bool come_back_for(phase next) noexcept;
   bool complete() noexcept;
   outcome attempt() noexcept;
