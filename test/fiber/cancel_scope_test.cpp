@@ -15,6 +15,7 @@
 #include <weft/fiber.hpp>
 #include <weft/fiber/cancel_scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/testing.hpp>
 
 #include "on_both.hpp"
 #include "players.hpp"
@@ -323,6 +324,18 @@ TEST_F(Timeout, may_be_moved_and_taken_away) {
     EXPECT_EQ(long_sleep(), errc::timed_out);
     limit.expire_after(24h);  // too late
     EXPECT_EQ(long_sleep(), errc::timed_out);
+  });
+}
+
+TEST_F(Timeout, has_one_timer_however_often_it_is_moved) {
+  run([] {
+    timeout limit{1h};
+    timeout other{2h};
+    for (int i = 1; i <= 100; ++i) limit.expire_after(std::chrono::minutes{i});
+    EXPECT_EQ(weft::testing::current_holdings().scopes, 2u);
+
+    limit.expire_at(steady_clock::time_point::max());
+    EXPECT_EQ(weft::testing::current_holdings().scopes, 1u);
   });
 }
 

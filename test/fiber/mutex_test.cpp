@@ -152,6 +152,30 @@ TEST_F(Mutex, a_cancelled_fiber_locks_it_plainly_but_not_with_an_error_code) {
   });
 }
 
+TEST_F(Mutex, is_handed_on_by_a_holder_that_is_cancelled) {
+  run([] {
+    mutex lock;
+    bool handed_on = false;
+    auto holder = spawn([&] {
+      const std::lock_guard hold{lock};
+      while (!weft::this_fiber::cancel_requested()) yield();
+    });
+    yield();
+    auto next = spawn([&] {
+      const std::lock_guard hold{lock};
+      handed_on = true;
+    });
+    yield();
+
+    holder.request_cancel();
+    holder.join();
+    next.join();
+
+    EXPECT_TRUE(handed_on);
+    EXPECT_EQ(holder.state(), weft::fiber_state::completed);
+  });
+}
+
 TEST_F(Mutex, a_plain_lock_waits_on_when_cancelled) {
   run([] {
     mutex lock;

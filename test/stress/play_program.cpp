@@ -156,6 +156,7 @@ private:
       if (random_.once_in(4)) scopes_[random_.below(scopes_.size())].cancel();
       if (random_.once_in(8)) scopes_[random_.below(scopes_.size())].stop();
       if (random_.once_in(2'000)) fibers[random_.below(fibers.size())].request_cancel();
+      if (random_.once_in(1'000)) things.close_one(random_);
       for (std::size_t i = random_.below(4); i != 0; --i) things.nudge(random_);
       if (random_.once_in(200)) {
         this_fiber::sleep_for(random_.limit());

@@ -86,6 +86,9 @@ public:
   /// Does something that never waits, and may end the wait of another.
   void nudge(dice& random);
 
+  /// Closes one of the channels, for good.
+  void close_one(dice& random) { pipes_[random.below(pipes_.size())].numbers.close(); }
+
   /// Ends what would keep tasks waiting, takes out what is still in the things and tells `result`
   /// what is wrong. All tasks have ended.
   void check(outcome& result);
