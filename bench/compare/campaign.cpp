@@ -105,7 +105,9 @@ private:
     auto taken = attempt(setup_, load, what, {round, 1});
     if (!taken) return;
     if (!taken->disturbed) vain_repeats_ = 0;
-    if (taken->disturbed && vain_repeats_ < most_vain_repeats) {
+    // What a server has done wrong is not undone by what others did meanwhile.
+    const bool failed = !taken->error.empty() && !taken->starved;
+    if (taken->disturbed && !failed && vain_repeats_ < most_vain_repeats) {
       if (auto again = attempt(setup_, load, what, {round, 2})) {
         vain_repeats_ = again->disturbed ? vain_repeats_ + 1 : 0;
         result_.replaced.push_back(*std::exchange(taken, std::move(again)));

@@ -29,8 +29,8 @@ servers styles() {
        .stack = small_stack,
        .package = "",
        .has_tasks = true,
-       .sources = {"example/echo/echo_threads.cpp", "example/echo/echo_threads.hpp",
-                   "example/support/thread_server.hpp"}},
+       .sources = {"bench/compare/servers/echo_threads.cpp",
+                   "bench/compare/servers/thread_echo.hpp"}},
       {.name = "thread-pool",
        .style = "threads that serve one connection after another",
        .waits_by = blocking,
@@ -38,8 +38,8 @@ servers styles() {
        .stack = small_stack,
        .package = "",
        .has_tasks = false,
-       .sources = {"bench/compare/servers/echo_thread_pool.cpp", "example/echo/echo_threads.hpp",
-                   "example/support/thread_server.hpp"}},
+       .sources = {"bench/compare/servers/echo_thread_pool.cpp",
+                   "bench/compare/servers/thread_echo.hpp"}},
       {.name = baseline_server,
        .style = "a state machine on raw epoll",
        .waits_by = edge,
@@ -47,7 +47,7 @@ servers styles() {
        .stack = none,
        .package = "",
        .has_tasks = false,
-       .sources = {"example/echo/echo_callbacks.cpp"}},
+       .sources = {"bench/compare/servers/echo_callbacks.cpp"}},
       {.name = baseline_tasks,
        .style = "a fiber for each connection",
        .waits_by = edge,
@@ -55,7 +55,8 @@ servers styles() {
        .stack = "256 KiB of addresses",
        .package = "",
        .has_tasks = true,
-       .sources = {"example/echo/echo_fibers.cpp", "example/support/weft_server.cpp"}},
+       .sources = {"bench/compare/servers/echo_fibers.cpp",
+                   "bench/compare/servers/weft_start.hpp"}},
       {.name = "coroutines",
        .style = "a coroutine for each connection",
        .waits_by = edge,
@@ -63,7 +64,8 @@ servers styles() {
        .stack = none,
        .package = "",
        .has_tasks = true,
-       .sources = {"example/echo/echo_coroutines.cpp", "example/support/weft_server.cpp"}},
+       .sources = {"bench/compare/servers/echo_coroutines.cpp",
+                   "bench/compare/servers/weft_start.hpp"}},
   };
 }
 
@@ -158,7 +160,12 @@ const server& find_server(const std::string& name) {
 }
 
 std::string program_of(const server& what, const load_case& load) {
-  if (!is_task_load(load.kind)) return "echo-" + what.name;
+  if (!is_task_load(load.kind)) {
+    // There are examples of these styles by the names echo-..., which can do more.
+    const bool has_example = what.name == "threads" || what.name == baseline_server ||
+                             what.name == baseline_tasks || what.name == "coroutines";
+    return (has_example ? "compare-" : "echo-") + what.name;
+  }
   return what.has_tasks ? "tasks-" + what.name : "";
 }
 

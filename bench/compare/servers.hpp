@@ -8,9 +8,10 @@
 
 namespace weft::compare {
 
-/// One column of the comparison. Its server is the program echo-NAME: it takes `--quiet --port 0`,
-/// prints `listening on HOST:PORT`, serves on one thread (but for the columns of threads), sets
-/// TCP_NODELAY, reads with a buffer of 8192 bytes, and ends on SIGTERM with code 0.
+/// One column of the comparison. Its server is the program echo-NAME, or compare-NAME where
+/// echo-NAME is an example: it takes `--quiet --port 0`, prints `listening on HOST:PORT`, serves on
+/// one thread (but for the columns of threads), sets TCP_NODELAY, reads with a buffer of 8192
+/// bytes, and ends on SIGTERM with code 0.
 struct server {
   std::string name;      ///< what a user types
   std::string style;     ///< in a few words, for the report

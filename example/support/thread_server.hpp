@@ -25,10 +25,6 @@ namespace example {
 /// Serves one connection on its thread. The descriptor is closed afterwards.
 using serve_connection = std::function<void(int fd)>;
 
-/// Where the thread of a connection comes from: a new one for each, or one that has served another
-/// connection before, if such a one waits.
-enum class connection_threads { new_ones, reused };
-
 namespace detail {
 
 // A buffer, a few calls and the thread's own data; only touched pages cost memory. The thread
@@ -71,41 +67,10 @@ private:
   std::size_t open_ = 0;
 };
 
-// Threads whose connection has ended and that wait for another one.
-class idle_threads {
-public:
-  // Gives `fd` to one of them. Returns false when none waits.
-  bool take(int fd) {
-    std::lock_guard lock{mutex_};
-    if (given_.size() == waiting_) return false;
-    given_.push_back(fd);
-    work_.notify_one();
-    return true;
-  }
-
-  // Waits for the next connection of this thread, without end.
-  int wait() {
-    std::unique_lock lock{mutex_};
-    ++waiting_;
-    work_.wait(lock, [this] { return !given_.empty(); });
-    --waiting_;
-    const int fd = given_.back();
-    given_.pop_back();
-    return fd;
-  }
-
-private:
-  std::mutex mutex_;
-  std::condition_variable work_;
-  std::size_t waiting_ = 0;
-  std::vector<int> given_;  // to threads that have not come for it yet
-};
-
 class thread_server {
 public:
-  thread_server(const char* program, bool quiet, connection_threads threads,
-                const serve_connection& serve)
-      : program_{program}, quiet_{quiet}, threads_{threads}, serve_{serve} {}
+  thread_server(const char* program, bool quiet, const serve_connection& serve)
+      : program_{program}, quiet_{quiet}, serve_{serve} {}
 
   // Accepts until a signal stops the listener.
   void accept_connections(int listener) {
@@ -129,22 +94,15 @@ public:
 private:
   void start(int fd) {
     connections_.add();
-    if (threads_ == connection_threads::reused && idle_.take(fd)) return;
     try {
-      std::thread{[this, fd] { run_thread(fd); }}.detach();
+      std::thread{[this, fd] {
+        serve_(fd);
+        end_connection(fd);
+      }}.detach();
     } catch (const std::system_error& error) {
       std::fprintf(stderr, "%s: no thread for a connection, it is closed: %s\n", program_,
                    with_limit(error).c_str());
       end_connection(fd);
-    }
-  }
-
-  void run_thread(int fd) {
-    for (;;) {
-      serve_(fd);
-      end_connection(fd);
-      if (threads_ == connection_threads::new_ones) return;
-      fd = idle_.wait();
     }
   }
 
@@ -156,23 +114,20 @@ private:
 
   const char* program_;
   bool quiet_;
-  connection_threads threads_;
   const serve_connection& serve_;
   connection_count connections_;
-  idle_threads idle_;
 };
 
 }  // namespace detail
 
 /// Listens as `options` say, prints `listening on HOST:PORT` or `listening on unix:PATH`, accepts
 /// on as many threads as they ask for, and calls `serve` for each connection on a thread of its
-/// own, which comes from where `threads` says.
+/// own.
 ///
 /// Waits until SIGINT or SIGTERM, and then for the connections in flight. Ends the process; returns
 /// the code to exit with only after a failure, and one line on stderr that names it.
 inline int run_thread_server(const char* program, const server_options& options,
-                             const serve_connection& serve,
-                             connection_threads threads = connection_threads::new_ones) {
+                             const serve_connection& serve) {
   detail::use_small_stacks();
   sockaddr_storage bound{};
   const int listener = open_listener(program, options, bound);
@@ -183,7 +138,7 @@ inline int run_thread_server(const char* program, const server_options& options,
     return EXIT_FAILURE;
   }
 
-  detail::thread_server server{program, options.quiet, threads, serve};
+  detail::thread_server server{program, options.quiet, serve};
   std::vector<std::thread> acceptors;
   try {
     for (unsigned i = 1; i < options.workers; ++i) {

@@ -1,4 +1,4 @@
-// The peers of the comparison, as far as they are installed: each serves, verifiably, what the
+// The servers of the comparison, as far as they are installed: each serves, verifiably, what the
 // comparison puts it through, and starts and ends as the comparison expects.
 #include <csignal>
 #include <filesystem>
@@ -17,13 +17,16 @@ namespace {
 namespace fs = std::filesystem;
 
 // Those that were built, and of the scripts those whose library is installed.
-std::vector<std::string> installed_peers() {
+std::vector<std::string> installed_servers() {
   std::vector<std::string> names;
   for (const char* name :
-       {"thread-pool", "asio", "boost-fiber", "state-threads", "go", "gevent", "uvloop"}) {
-    const std::string program = WEFT_BIN_DIR "/echo-" + std::string{name};
-    if (fs::exists(program) && process::run({program, "--help"}).exit_code == 0)
+       {"compare-threads", "compare-callbacks", "compare-fibers", "compare-coroutines",
+        "echo-thread-pool", "echo-asio", "echo-boost-fiber", "echo-state-threads", "echo-go",
+        "echo-gevent", "echo-uvloop"}) {
+    const std::string program = WEFT_BIN_DIR "/" + std::string{name};
+    if (fs::exists(program) && process::run({program, "--help"}).exit_code == 0) {
       names.emplace_back(name);
+    }
   }
   return names;
 }
@@ -34,9 +37,9 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
   return name;
 }
 
-class ComparePeer : public testing::TestWithParam<std::string> {
+class CompareServer : public testing::TestWithParam<std::string> {
 protected:
-  static std::string program() { return WEFT_BIN_DIR "/echo-" + GetParam(); }
+  static std::string program() { return WEFT_BIN_DIR "/" + GetParam(); }
 
   std::uint16_t start() {
     const std::string address = server_.wait_for_line("listening on ");
@@ -46,9 +49,9 @@ protected:
   process server_{{program(), "--quiet", "--port", "0"}};
 };
 
-INSTANTIATE_TEST_SUITE_P(Peers, ComparePeer, testing::ValuesIn(installed_peers()), test_name);
+INSTANTIATE_TEST_SUITE_P(Servers, CompareServer, testing::ValuesIn(installed_servers()), test_name);
 
-TEST_P(ComparePeer, sends_back_what_many_peers_send_at_once) {
+TEST_P(CompareServer, sends_back_what_many_peers_send_at_once) {
   const std::uint16_t port = start();
   std::vector<unique_fd> peers;
   for (int i = 0; i < 50; ++i) peers.push_back(connect_tcp(port));
@@ -59,7 +62,7 @@ TEST_P(ComparePeer, sends_back_what_many_peers_send_at_once) {
   }
 }
 
-TEST_P(ComparePeer, loses_nothing_of_messages_larger_than_its_buffer) {
+TEST_P(CompareServer, loses_nothing_of_messages_larger_than_its_buffer) {
   const unique_fd peer = connect_tcp(start());
   std::string message(100'000, '\0');
   for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<char>('a' + i * 7 % 26);
@@ -70,7 +73,7 @@ TEST_P(ComparePeer, loses_nothing_of_messages_larger_than_its_buffer) {
   }
 }
 
-TEST_P(ComparePeer, sends_back_what_came_before_the_end_of_the_stream) {
+TEST_P(CompareServer, sends_back_what_came_before_the_end_of_the_stream) {
   const unique_fd peer = connect_tcp(start());
   send_all(peer, "the last words");
 
@@ -79,7 +82,7 @@ TEST_P(ComparePeer, sends_back_what_came_before_the_end_of_the_stream) {
   EXPECT_EQ(recv_until_end(peer), "the last words");
 }
 
-TEST_P(ComparePeer, survives_a_peer_that_vanishes) {
+TEST_P(CompareServer, survives_a_peer_that_vanishes) {
   const std::uint16_t port = start();
   for (int i = 0; i < 20; ++i) {
     const unique_fd gone = connect_tcp(port);
@@ -94,7 +97,7 @@ TEST_P(ComparePeer, survives_a_peer_that_vanishes) {
   EXPECT_EQ(recv_all(peer, 11), "still there");
 }
 
-TEST_P(ComparePeer, ends_with_0_on_a_signal_with_a_connection_open) {
+TEST_P(CompareServer, ends_with_0_on_a_signal_with_a_connection_open) {
   const unique_fd peer = connect_tcp(start());
   send_all(peer, "x");
   recv_all(peer, 1);
@@ -104,14 +107,14 @@ TEST_P(ComparePeer, ends_with_0_on_a_signal_with_a_connection_open) {
   EXPECT_EQ(server_.wait(), 0);
 }
 
-TEST_P(ComparePeer, refuses_what_it_does_not_know) {
+TEST_P(CompareServer, refuses_what_it_does_not_know) {
   const process_result run = process::run({program(), "--colour"});
 
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_NE(run.err, "");
 }
 
-TEST_P(ComparePeer, tells_that_the_port_is_in_use) {
+TEST_P(CompareServer, tells_that_the_port_is_in_use) {
   const std::string port = std::to_string(start());
 
   const process_result run = process::run({program(), "--port", port});

@@ -153,7 +153,7 @@ TEST_F(CompareSummary, tells_why_a_server_has_no_numbers) {
   sample broken;
   broken.case_name = load.name();
   broken.server = threads;
-  broken.error = "echo-threads was killed by signal 11 under load";
+  broken.error = "compare-threads was killed by signal 11 under load";
   measured.samples.push_back(broken);
 
   EXPECT_EQ(of(threads).failure, broken.error);
@@ -180,7 +180,7 @@ TEST_F(CompareSummary, tells_that_some_samples_failed) {
 }
 
 TEST_F(CompareSummary, shows_a_missing_server_in_every_case) {
-  wanted.missing_servers.push_back({"fibers", "there is no program echo-fibers"});
+  wanted.missing_servers.push_back({"fibers", "there is no program compare-fibers"});
 
   EXPECT_NE(table().find("fibers: there is no program"), std::string::npos) << table();
   EXPECT_FALSE(json()["cells"][2]["valid"]["cpu"]);

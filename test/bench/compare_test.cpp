@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "load_server.hpp"
 #include "support/process.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/tcp.hpp"
@@ -327,7 +328,7 @@ protected:
   CompareFaults() {
     // Copied, for the program looks for the others where it lies itself, not where a link to it is.
     fs::copy_file(build / "weft-compare", folder_.path() / "weft-compare");
-    for (const char* name : {"weft-load", "echo-callbacks"}) {
+    for (const char* name : {"weft-load", "compare-callbacks"}) {
       fs::create_symlink(build / name, folder_.path() / name);
     }
   }
@@ -337,6 +338,12 @@ protected:
     const fs::path path = folder_.path() / name;
     std::ofstream{path} << "#!/bin/sh\n" << script << "\n";
     fs::permissions(path, fs::perms::owner_all);
+  }
+
+  // The same of one that says where the server is, and ends when it is told to.
+  void put_address(const std::string& name, const std::string& address) const {
+    put_server(name, "trap 'exit 0' TERM; echo 'listening on " + address +
+                         "'; while :; do sleep 0.05; done");
   }
 
   process_result compare(const words& more) const {
@@ -350,7 +357,7 @@ TEST_F(CompareFaults, measures_the_others_when_a_server_is_missing) {
   const process_result run = compare({"--cases", "2x64", "--only", "callbacks,threads"});
 
   EXPECT_EQ(run.exit_code, 1);
-  expect_line(run.err, "there is no program echo-threads");
+  expect_line(run.err, "there is no program compare-threads");
   expect_line(run.out, "threads: there is no program");
   expect_line(run.out, "  callbacks  ");
 }
@@ -375,7 +382,7 @@ TEST_F(CompareFaults, tells_why_tasks_could_not_be_measured) {
 }
 
 TEST_F(CompareFaults, takes_no_further_sample_of_what_fails_while_it_warms_up) {
-  put_server("echo-threads", "echo started >>" + folder_.path("starts") + "; exit 3");
+  put_server("compare-threads", "echo started >>" + folder_.path("starts") + "; exit 3");
 
   const process_result run = process::run(
       tiny(folder_.path(), {"--cases", "2x64", "--only", "callbacks,threads"}, "3", "3"));
@@ -383,26 +390,51 @@ TEST_F(CompareFaults, takes_no_further_sample_of_what_fails_while_it_warms_up) {
   EXPECT_EQ(run.exit_code, 1);
   std::ifstream starts{folder_.path("starts")};
   EXPECT_EQ(std::count(std::istreambuf_iterator<char>{starts}, {}, '\n'), 2);
-  expect_line(run.out, "threads: echo-threads did not start");
+  expect_line(run.out, "threads: compare-threads did not start");
 }
 
 TEST_F(CompareFaults, tells_why_a_server_does_not_start) {
-  put_server("echo-threads", "echo 'out of luck' >&2; exit 3");
+  put_server("compare-threads", "echo 'out of luck' >&2; exit 3");
 
   const process_result run = compare({"--cases", "2x64", "--only", "callbacks,threads"});
 
   EXPECT_EQ(run.exit_code, 1);
-  expect_line(run.out, "echo-threads did not start: out of luck");
+  expect_line(run.out, "compare-threads did not start: out of luck");
   expect_line(run.out, "  callbacks  ");
 }
 
 TEST_F(CompareFaults, tells_that_a_server_does_not_answer) {
-  put_server("echo-threads", "echo 'listening on 127.0.0.1:1'; exec sleep 60");
+  put_server("compare-threads", "echo 'listening on 127.0.0.1:1'; exec sleep 60");
 
   const process_result run = compare({"--cases", "2x64", "--only", "threads"});
 
   EXPECT_EQ(run.exit_code, 1);
   expect_line(run.out, "threads: no exchange with 127.0.0.1:1");
+}
+
+// The load's first connection; one is made before it, to see that the server answers.
+constexpr std::uint64_t first_of_load = 1;
+
+TEST_F(CompareFaults, tells_of_a_server_that_changes_a_byte) {
+  const load_server wrong{{.connection = first_of_load, .flip_at = 1'000}};
+  put_address("compare-threads", wrong.address());
+
+  const process_result run = compare({"--cases", "2x64", "--only", "callbacks,threads"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.out, "threads: 1 bytes came back wrong");
+  expect_line(run.out, "  callbacks  ");
+}
+
+TEST_F(CompareFaults, tells_of_a_server_that_loses_a_byte) {
+  const load_server wrong{{.connection = first_of_load, .swallow_at = 1'000}};
+  put_address("compare-threads", wrong.address());
+
+  const process_result run = compare({"--cases", "2x64", "--only", "callbacks,threads"});
+
+  EXPECT_EQ(run.exit_code, 1);
+  expect_line(run.out, " bytes came back wrong");  // all from there on
+  expect_line(run.out, "  callbacks  ");
 }
 
 TEST_F(CompareFaults, refuses_to_run_without_the_load_generator) {
@@ -418,7 +450,7 @@ TEST_F(CompareFaults, obeys_ctrl_c_while_a_server_does_not_answer) {
   // The kernel completes the connection for a listener that never accepts it.
   const unique_fd listener = listen_tcp();
   const std::string address = "127.0.0.1:" + std::to_string(local_port(listener));
-  put_server("echo-threads", "echo 'listening on " + address + "'; exec sleep 600");
+  put_server("compare-threads", "echo 'listening on " + address + "'; exec sleep 600");
   process run{tiny(folder_.path(), {"--cases", "2x64", "--only", "threads"}, "1000")};
   const unique_fd connection = accept_one(listener);
 
