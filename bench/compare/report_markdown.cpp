@@ -89,12 +89,21 @@ std::string overview(const plan& wanted, const std::vector<cell>& cells) {
   return fmt::format("{}{}{}", overview_begin, lay_out(rows), overview_end);
 }
 
-std::string how_to_repeat(const options& settings) {
-  return fmt::format("    build/release/bin/weft-compare{} --rounds {} --seconds {} --warm-up {} "
-                     "--warm-up-rounds {} --seed {}\n",
-                     settings.how_much == extent::full ? " --full" : "", settings.rounds,
-                     settings.seconds.count(), settings.warm_up.count(), settings.warm_up_rounds,
-                     settings.seed);
+// The names of cases or servers, separated by commas.
+template <typename All, typename Name>
+std::string names_of(const All& all, Name name) {
+  std::string names;
+  for (const auto& each : all) names += (names.empty() ? "" : ",") + name(each);
+  return names;
+}
+
+std::string how_to_repeat(const options& settings, const plan& wanted) {
+  return fmt::format("    build/release/bin/weft-compare --cases {} --only {} --rounds {} "
+                     "--seconds {} --warm-up {} --warm-up-rounds {} --seed {}\n",
+                     names_of(wanted.cases, [](const load_case& each) { return each.name(); }),
+                     names_of(wanted.servers, [](const server& each) { return each.name; }),
+                     settings.rounds, settings.seconds.count(), settings.warm_up.count(),
+                     settings.warm_up_rounds, settings.seed);
 }
 
 }  // namespace
@@ -107,7 +116,7 @@ std::string markdown_report(const options& settings, const environment& where,
   text += fmt::format("{}\n{}; {} rounds, median of the ratios in the same round with their 95 % "
                       "interval:\n\n{}\n{}",
                       where.text(), cores.text(), measured.rounds, overview(wanted, cells),
-                      how_to_repeat(settings));
+                      how_to_repeat(settings, wanted));
   for (const load_case& load : wanted.cases) {
     text += fmt::format("\n### {}\n\n", load.title());
     const table_rows rows = rows_of_case(load, cells);

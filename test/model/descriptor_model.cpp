@@ -198,6 +198,38 @@ void drained(execution& threads, kind reader) {
   threads.go();
 }
 
+// A plain thread closes it, while one worker polls it and a task of the other reads.
+void closed_by_a_thread(execution& threads, kind reader) {
+  reset_kernel();
+  descriptor source;
+  event opened;
+  event closed;
+  threads.thread("main", [&] {
+    runtime two_workers{{.workers = 2}};
+    two_workers.run([&] {
+      source = open(first_stream, false);
+      std::error_code ec;
+      fiber<void> reading = spawn_reader_on(1, reader, source);
+      opened.set();
+      check_outcome(read_one(source, first_stream, ec), ec);
+      reading.join();
+      closed.wait();
+    });
+  });
+  threads.thread("closer", [&] {
+    opened.wait();
+    source.close();
+    closed.set();
+  });
+  threads.thread("peer", [] {
+    for (int i = 0; i < 3; ++i) deliver(first_stream);
+  });
+
+  threads.go();
+
+  check(open_streams() == 0, "the number has been closed");
+}
+
 }  // namespace
 
 void descriptor_model(execution& threads) { on_two_workers(threads, kind::fiber); }
@@ -214,6 +246,14 @@ void drained_descriptor_model(execution& threads) { drained(threads, kind::fiber
 
 void drained_descriptor_of_coroutine_model(execution& threads) {
   drained(threads, kind::coroutine);
+}
+
+void descriptor_closed_by_thread_model(execution& threads) {
+  closed_by_a_thread(threads, kind::fiber);
+}
+
+void descriptor_of_coroutine_closed_by_thread_model(execution& threads) {
+  closed_by_a_thread(threads, kind::coroutine);
 }
 
 }  // namespace weft::model

@@ -56,6 +56,11 @@ constexpr std::array models{
           drained_descriptor_of_coroutine_model},
     model{"reused_number_of_coroutine", "a number comes again while a coroutine reads the old one",
           reused_number_of_coroutine_model},
+    model{"descriptor_closed_by_thread", "a plain thread closes it while two workers read",
+          descriptor_closed_by_thread_model},
+    model{"descriptor_of_coroutine_closed_by_thread",
+          "the same, of which a coroutine is one reader",
+          descriptor_of_coroutine_closed_by_thread_model},
     model{"reused_number", "a number comes again while the old stream still has events",
           reused_number_model},
 };

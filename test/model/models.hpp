@@ -48,6 +48,8 @@ void descriptor_of_coroutine_model(execution& threads);
 void drained_descriptor_model(execution& threads);
 void drained_descriptor_of_coroutine_model(execution& threads);
 void reused_number_of_coroutine_model(execution& threads);
+void descriptor_closed_by_thread_model(execution& threads);
+void descriptor_of_coroutine_closed_by_thread_model(execution& threads);
 void reused_number_model(execution& threads);
 
 }  // namespace weft::model
