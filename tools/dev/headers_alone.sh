@@ -29,6 +29,7 @@ include_path() {
     dns/*) below=(fiber net dns) ;;
     patch/*) ;;
     test/*) printf -- '%s -Itools/include -Itest -I%s ' "$test_macros" "$(dirname "$file")" ;;
+    bench/compare/servers/*) printf -- '-Itools/include -Iexample -I%s ' "$(dirname "$file")" ;;
     *) printf -- '-Itools/include -I%s -I%s ' "${file%%/*}" "$(dirname "$file")" ;;
   esac
   for name in "${below[@]}"; do

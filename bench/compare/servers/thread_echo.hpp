@@ -9,7 +9,7 @@
 #include <system_error>
 #include <thread>
 
-#include "../../../example/support/posix_server.hpp"
+#include "support/posix_server.hpp"
 
 inline constexpr std::size_t buffer_bytes = 8192;
 #ifdef __SANITIZE_THREAD__

@@ -7,7 +7,7 @@
 
 #include <weft/net.hpp>
 
-#include "../../../example/support/server_options.hpp"
+#include "support/server_options.hpp"
 
 /// Returns a listener at the address of `options`, and prints `listening on HOST:PORT`. Throws
 /// std::system_error when either fails.
