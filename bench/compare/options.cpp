@@ -24,7 +24,9 @@ constexpr std::string_view footer =
     "of the capacity; churn-CONNECTIONS; idle-CONNECTIONS; parked-TASKS, spawn-TASKS, "
     "chain-DEPTH.\n"
     "--list tells what they are, and which of the servers are there.\n"
-    "Exit codes: 0 all was measured that others left CPU time for; 1 a server or a sample failed, or nothing could be measured;\n"
+    "Exit codes: 0 all was measured that others left CPU time for; 1 a server or a sample failed, "
+    "or\n"
+    "nothing could be measured;\n"
     "2 a bad argument; 130 ended by Ctrl-C, 143 by SIGTERM, after the table of what was "
     "measured.\n";
 

@@ -55,8 +55,7 @@ servers styles() {
        .stack = "256 KiB of addresses",
        .package = "",
        .has_tasks = true,
-       .sources = {"bench/compare/servers/echo_fibers.cpp",
-                   "bench/compare/servers/weft_start.hpp"}},
+       .sources = {"bench/compare/servers/echo_fibers.cpp"}},
       {.name = "coroutines",
        .style = "a coroutine for each connection",
        .waits_by = edge,
@@ -64,8 +63,7 @@ servers styles() {
        .stack = none,
        .package = "",
        .has_tasks = true,
-       .sources = {"bench/compare/servers/echo_coroutines.cpp",
-                   "bench/compare/servers/weft_start.hpp"}},
+       .sources = {"bench/compare/servers/echo_coroutines.cpp"}},
   };
 }
 

@@ -15,8 +15,8 @@ constexpr std::uint32_t woken = 2;
 
 void sleeping_driver::poll(clock::time_point deadline) {
   if (planted(bug::sleeps_although_woken)) state_.store(awake, std::memory_order_seq_cst);
-  // The worker finds the state `asleep` nowhere; so unless woken there is nothing to take back. What
-  // a wake() does that comes from now on, the next poll() sees.
+  // The worker finds the state `asleep` nowhere; so unless woken there is nothing to take back.
+  // What a wake() does that comes from now on, the next poll() sees.
   if (deadline == clock::time_point::min() && state_.load(std::memory_order_relaxed) == awake) {
     return;
   }

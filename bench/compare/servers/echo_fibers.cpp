@@ -1,11 +1,14 @@
 // Echo with a fiber of weft for each connection.
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
+#include <system_error>
 
 #include <weft/net.hpp>
 
-#include "weft_start.hpp"
+#include "support/server_options.hpp"
 
 namespace {
 
@@ -15,6 +18,15 @@ constexpr std::size_t buffer_bytes = 8192;
 void echo(weft::net::socket& peer) {
   peer.set_no_delay(true);
   while (auto data = peer.read_some_borrowed(buffer_bytes)) peer.write(data);
+}
+
+weft::net::listener listen_and_say_so(const example::server_options& options) {
+  const bool v6 = options.host.find(':') != std::string::npos;
+  const std::string host = v6 ? "[" + options.host + "]" : options.host;
+  const auto address = weft::net::endpoint::parse(host + ":" + std::to_string(options.port));
+  weft::net::listener listener{address};
+  if (example::print_address(listener.local_endpoint().to_string())) return listener;
+  throw std::system_error(errno, std::system_category(), "cannot write to stdout");
 }
 
 }  // namespace

@@ -214,8 +214,8 @@ public:
 
   /// Computes the next value: `co_await generator.next()` returns it, or nothing after the last.
   ///
-  /// Waits, ends and errors: as what the coroutine does; after an error it is at its end. To ask one
-  /// that was moved from ends the process with one line.
+  /// Waits, ends and errors: as what the coroutine does; after an error it is at its end. To ask
+  /// one that was moved from ends the process with one line.
   step next() noexcept { return step{*frame_}; }
 
 private:

@@ -11,9 +11,9 @@
 // It awaits tasks, the operations of weft, and nothing else: no operation that has a name, which
 // could be awaited twice, and no awaitable of another library, which would go on in its own way.
 //
-// Types that are aligned to more than operator new aligns to (16 bytes on x86-64) have no place in a
-// coroutine: neither as what it returns or yields, which does not compile, nor as a parameter or as a
-// variable that lives across a co_await, which the compiler then misplaces without a word.
+// Types aligned to more than operator new aligns to (16 bytes on x86-64) have no place in a
+// coroutine: neither as what it returns or yields, which does not compile, nor as a parameter or
+// a variable that lives across a co_await, which the compiler then misplaces without a word.
 //
 // Neither errno nor the floating-point control (rounding, exception masks) are kept across a
 // co_await: other coroutines run on the same stack meanwhile. A task begins with the control of the
