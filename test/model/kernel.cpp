@@ -168,7 +168,7 @@ void deliver(int instance) {
   raise_edges(target);
 }
 
-std::ptrdiff_t read_bytes(int number, int instance, std::size_t most) {
+std::ptrdiff_t read_bytes(int number, int instance, std::size_t at_most) {
   file& target = open_file(number);
   check(target.instance == instance, "a read meets the descriptor it was for");
   ++calls_on(number);
@@ -181,7 +181,7 @@ std::ptrdiff_t read_bytes(int number, int instance, std::size_t most) {
     return -1;
   }
   say("read of stream", static_cast<std::uint64_t>(instance));
-  const int count = std::min(static_cast<int>(most), target.readable);
+  const int count = std::min(static_cast<int>(at_most), target.readable);
   target.readable -= count;
   return count;
 }

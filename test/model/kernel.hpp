@@ -23,7 +23,7 @@ void deliver(int instance);
 
 /// What read(2) of at most so many bytes does on a number that must stand for that stream: returns
 /// how many there were, or -1 and errno EAGAIN. The number must not be closed meanwhile.
-std::ptrdiff_t read_bytes(int number, int instance, std::size_t most);
+std::ptrdiff_t read_bytes(int number, int instance, std::size_t at_most);
 
 /// How often a read of the stream has found nothing.
 int vain_reads(int instance) noexcept;
