@@ -126,8 +126,13 @@ static_assert(std::atomic<int>::is_always_lock_free, "the signal handler needs i
 // action: the end.
 inline void stop_on_signal(int) {
   const int saved_errno = errno;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  for (const int each : {SIGINT, SIGTERM}) {
+    struct sigaction now {};
+
+    ::sigaction(each, nullptr, &now);
+    if (now.sa_handler == stop_on_signal)
+      std::signal(each, SIG_DFL);  // and not one that is ignored
+  }
   stop_requested.store(true);
   ::shutdown(stopped_listener.load(), SHUT_RDWR);
   errno = saved_errno;

@@ -65,7 +65,7 @@ void scheduler::inherit_from_thread() {
 void scheduler::end_remaining_fibers() {
   gives_up_at_.store(deadline_clock::now() + shutdown_patience, std::memory_order_relaxed);
   ending_ = true;
-  if (live_fibers() != 0) siblings_.watch_the_end();
+  if (live_fibers() != 0 || awaits_arrivals()) siblings_.watch_the_end();
   blocks_->for_each([this](control_block& block) {
     if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started) ||
         block.has_status(fiber_status::resting)) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <pthread.h>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include <weft/fiber/detail/worker.hpp>
@@ -65,6 +65,7 @@ void worker_group::run(task_base& main_task) {
     unended_ = threads.size();
     begin_to_end();
     for (std::thread& each : threads) each.join();
+    if (watchman_.joinable()) watchman_.join();  // others may have spawned on those that ran
     throw;
   }
   at(0).run(main_task);
@@ -126,7 +127,7 @@ void worker_group::watch_the_end() noexcept {
   }
   try {
     watchman_ = std::thread{[this] { watch(); }};
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // no thread to be had, or no memory
     // The workers that have ended their own fibers look, too.
   }
 }

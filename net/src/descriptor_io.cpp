@@ -71,14 +71,9 @@ bool io_turn::pause(std::chrono::nanoseconds length, std::error_code& ec) {
     }
     const wake_reason reason = park(deadline);
     failed(reason, ec);
-    if (!come_back(ec)) return false;
+    if (!may_try(ec)) return false;
     if (reason == wake_reason::timed_out) return true;
   }
-}
-
-// After the wait for an event: the task may have been cancelled since it was woken.
-bool io_turn::may_try(std::error_code& ec) {
-  return come_back(ec) && !weft::detail::refuse_if_cancelled(ec);
 }
 
 void io_turn::park_with_turn(poller& worker, std::error_code& ec) {
@@ -197,7 +192,7 @@ io_progress io_turn::event_has_come(weft::detail::continuation& then,
       wait.end(side().readiness, weft::detail::waiter_of_this_task().node, record_.lock);
   poller::of_this_worker(ec)->end_wait();
   failed(reason, ec);
-  if (!come_back(ec) || weft::detail::refuse_coroutine(ec)) return io_progress::failed;
+  if (!co_may_try(ec)) return io_progress::failed;
   if (!side().ready()) return suspend_until_ready(then, wait, ec);
   seen_ = side().events.load(std::memory_order_acquire);
   weft::detail::warm_next_fiber();
@@ -218,7 +213,7 @@ co::task<bool> io_turn::co_pause(std::chrono::nanoseconds length, std::error_cod
     const wake_reason reason = co_await weft::detail::co_wait<weft::detail::spin_lock>{
         side().readiness, record_.lock, deadline, weft::detail::cancellation::honoured};
     failed(reason, ec);
-    if (!come_back(ec)) co_return false;
+    if (!co_may_try(ec)) co_return false;
     if (reason == wake_reason::timed_out) co_return true;
   }
 }

@@ -156,6 +156,16 @@ public:
     return !ec;
   }
 
+  // The same, for a task that may have been cancelled since it was woken. Errors: errc::cancelled,
+  // errc::timed_out of a scope, errc::closed.
+  bool may_try(std::error_code& ec) {
+    return come_back(ec) && !weft::detail::refuse_if_cancelled(ec);
+  }
+
+  bool co_may_try(std::error_code& ec) noexcept {
+    return come_back(ec) && !weft::detail::refuse_coroutine(ec);
+  }
+
   // Between the system calls of one operation that goes on without waiting: gives way to others
   // when that has lasted. False when it must end. Errors: errc::cancelled, errc::closed.
   bool go_on(std::error_code& ec);
@@ -222,7 +232,6 @@ private:
     record_.lock.lock();
   }
 
-  bool may_try(std::error_code& ec);
   void park_with_turn(poller& worker, std::error_code& ec);
 
   void wait_for_turn(std::error_code& ec);

@@ -242,7 +242,7 @@ socket listener::accept_into(sockaddr* address, socklen_t* size, std::error_code
       if (ec && will_pass(ec)) {
         turn.step_aside();
         back_off.pause(ec.value(), ec);
-        turn.come_back(ec);
+        turn.may_try(ec);
       }
       if (ec) return {};
     }
@@ -302,7 +302,7 @@ co::task<socket> listener::co_accept_into(sockaddr* address, socklen_t* size, st
       if (ec && will_pass(ec)) {
         turn.step_aside();
         co_await back_off.co_pause(ec.value(), ec);
-        turn.come_back(ec);
+        turn.co_may_try(ec);
       }
       goes_on = !ec;
     }

@@ -11,7 +11,6 @@
 #include <cstring>
 #include <memory>
 #include <sys/epoll.h>
-#include <thread>
 #include <vector>
 
 #include "support/posix_server.hpp"
@@ -48,7 +47,8 @@ public:
   }
 
   void turn() {
-    const int timeout = acceptable_ ? 0 : -1;
+    const int timeout =
+        starved_ ? static_cast<int>(example::accept_backoff.count()) : (acceptable_ ? 0 : -1);
     const int count = ::epoll_wait(epoll_, events_.data(), events_per_wait, timeout);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events_[static_cast<std::size_t>(i)];
@@ -58,7 +58,8 @@ public:
         on_event(event.data.fd, event.events);
       }
     }
-    for (int i = 0; i < accepts_per_turn && acceptable_; ++i) accept();
+    starved_ = false;
+    for (int i = 0; i < accepts_per_turn && acceptable_ && !starved_; ++i) accept();
   }
 
 private:
@@ -129,7 +130,7 @@ private:
       if (!watch(fd)) ::close(fd);
     } else if (example::is_out_of_resources(errno)) {
       example::report_out_of_resources(program, errno);
-      std::this_thread::sleep_for(example::accept_backoff);
+      starved_ = true;
     } else if (errno == EAGAIN || errno == EINVAL) {
       acceptable_ = false;  // EINVAL: a signal has shut the listener
     }
@@ -138,6 +139,7 @@ private:
   const int epoll_;
   const int listener_;
   bool acceptable_ = false;
+  bool starved_ = false;  // the last accept found no descriptor; tried again in the next turn
   std::vector<connection> connections_;  // by descriptor
   std::array<epoll_event, events_per_wait> events_;
   std::array<char, buffer_bytes> buffer_;

@@ -98,8 +98,11 @@ public:
 
     // A copy, which the consumer may change.
     auto yield_value(const value& yielded)
-      requires(!std::is_const_v<value> && std::copy_constructible<value>)
+      requires(!std::is_reference_v<T> && !std::is_const_v<value> && std::copy_constructible<value>)
     {
+      static_assert(detail::fits_into_a_frame<value>,
+                    "a coroutine cannot hold the copy of a type that is aligned to more than "
+                    "operator new aligns to; yield one that is not const");
       return copied{*this, yielded};
     }
 
