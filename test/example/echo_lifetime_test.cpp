@@ -145,8 +145,13 @@ TEST_P(EchoArgumentsTest, leaves_a_signal_ignored_that_was_so) {
   const std::uint16_t port = server.wait_for_port();
 
   server.signal(SIGINT);
-  exchange(connect_tcp(port), "still there?\n");
+  unique_fd peer = connect_tcp(port);
+  exchange(peer, "still there?\n");
   server.signal(SIGTERM);
+  ASSERT_TRUE(wait_until_refused([&] { connect_tcp(port); }));
+  server.signal(SIGINT);  // nor does it end what is left to do
+  exchange(peer, "and now?\n");
+  peer.reset();
 
   EXPECT_EQ(server.wait(), 0);
 }

@@ -255,6 +255,26 @@ TEST_F(AcceptTrouble, ends_with_errc_cancelled_when_the_fiber_is_cancelled_durin
   });
 }
 
+TEST_F(AcceptTrouble, takes_no_connection_when_it_was_woken_and_then_cancelled) {
+  run([&] {
+    queue_of_connections queue{1};
+    socket other = weft_unix_pair().left;
+    system_calls().instead_of_accept4 = [] { return EMFILE; };
+    std::error_code ec;
+    auto server = spawn([&] { EXPECT_FALSE(queue.listening.accept(ec).is_open()); });
+    one_turn();
+    ASSERT_FALSE(server.done());
+    system_calls().instead_of_accept4 = nullptr;
+    other.close();  // wakes it
+    server.request_cancel();
+    server.join();
+
+    EXPECT_EQ(ec, errc::cancelled);
+    EXPECT_TRUE(queue.listening.accept().is_open());
+    expect_one_line(take_diagnostics(), {"accept"});
+  });
+}
+
 TEST_F(AcceptTrouble, of_many_listeners_at_once_is_told_once_and_each_of_them_goes_on) {
   run([&] {
     queue_of_connections first{2};

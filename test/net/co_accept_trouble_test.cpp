@@ -191,6 +191,25 @@ TEST_F(CoAcceptTrouble,
   }
 }
 
+TEST_F(CoAcceptTrouble, takes_no_connection_when_it_was_woken_and_then_cancelled) {
+  run([&] {
+    queue_of_connections queue{1};
+    socket other = weft_unix_pair().left;
+    system_calls().instead_of_accept4 = [] { return EMFILE; };
+    auto acceptor = spawn_acceptor(queue.listening);
+    one_turn();
+    ASSERT_FALSE(acceptor.done());
+    system_calls().instead_of_accept4 = nullptr;
+    other.close();  // wakes it
+    acceptor.request_cancel();
+    acceptor.join();
+
+    EXPECT_EQ(acceptor.result(), errc::cancelled);
+    EXPECT_TRUE(queue.listening.accept().is_open());
+    expect_one_line(take_diagnostics(), {"accept"});
+  });
+}
+
 TEST_F(CoAcceptTrouble, does_not_keep_others_from_running) {
   run([&] {
     queue_of_connections queue{1};

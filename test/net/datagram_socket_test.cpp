@@ -1,5 +1,6 @@
 // Datagrams of each family, one at a time, and what may go wrong with them.
 #include <array>
+#include <chrono>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -223,6 +224,50 @@ TEST_P(FullUnixQueue, leaves_the_sender_to_be_cancelled_or_closed) {
       EXPECT_TRUE(sending.done());
       EXPECT_EQ(ec, cancel ? errc::cancelled : errc::closed);
     }
+  });
+}
+
+// Keeps the worker from looking at its timers, until those of the next few milliseconds are due.
+void spin_past_the_pause() {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{20};
+  while (std::chrono::steady_clock::now() < end) {
+  }
+}
+
+void empty_queue(const datagram_socket& receiver) {
+  std::array<char, 16> buffer;
+  while (::recv(receiver.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
+  }
+}
+
+bool is_empty(const datagram_socket& receiver) {
+  char byte = 0;
+  return ::recv(receiver.native_handle(), &byte, 1, MSG_DONTWAIT) < 0;
+}
+
+// One that is not connected waits by the clock.
+TEST_F(DatagramSocket, of_a_sender_that_was_woken_and_then_cancelled_sends_nothing) {
+  run([] {
+    const scratch_folder folder;
+    const endpoint name = endpoint::unix_domain(folder.path("receiver"));
+    const datagram_socket receiver{name};
+    datagram_socket sender{endpoint::unix_domain(folder.path("sender"))};
+    fill_queue(name);
+    std::error_code ec;
+    fiber<> sending;
+    auto canceller = spawn([&] {
+      this_fiber::sleep_for(std::chrono::microseconds{100});
+      sending.request_cancel();
+    });
+    sending = spawn([&] { sender.send_to(bytes_of("never"), name, ec); });
+    one_turn();
+    empty_queue(receiver);
+    spin_past_the_pause();  // one look at the timers then wakes both, the canceller first
+    sending.join();
+    canceller.join();
+
+    EXPECT_EQ(ec, errc::cancelled);
+    EXPECT_TRUE(is_empty(receiver));
   });
 }
 
