@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <sys/socket.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -95,6 +96,26 @@ TEST_P(CompareServer, survives_a_peer_that_vanishes) {
   send_all(peer, "still there");
 
   EXPECT_EQ(recv_all(peer, 11), "still there");
+}
+
+// Our own: what the others do then is their affair.
+TEST_P(CompareServer, serves_those_it_has_when_it_has_run_out_of_descriptors) {
+  if (GetParam().rfind("compare-", 0) != 0) GTEST_SKIP() << "not our own";
+  process limited{{"/bin/sh", "-c", "ulimit -n 24 && exec \"$0\" --quiet --port 0", program()}};
+  const std::string address = limited.wait_for_line("listening on ");
+  const auto port = static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+  std::vector<unique_fd> peers;
+  for (int i = 0; i < 40; ++i) peers.push_back(connect_tcp(port));
+
+  for (int round = 0; round < 50; ++round) {
+    send_all(peers.front(), "still served");
+    ASSERT_EQ(recv_all(peers.front(), 12), "still served");
+  }
+  // Those that wait in the queue of the listener have their turn once others have gone.
+  const unique_fd last = std::move(peers.back());
+  peers.clear();
+  send_all(last, "at last");
+  EXPECT_EQ(recv_all(last, 7), "at last");
 }
 
 TEST_P(CompareServer, ends_with_0_on_a_signal_with_a_connection_open) {

@@ -148,5 +148,24 @@ TEST_P(ServerOutOfMemory, serves_on_once_there_is_some_again) {
   }
 }
 
+TEST_F(OutOfMemory, ends_a_run_that_leaves_fibers) {
+  bool unwound = false;
+  {
+    std::optional<limited_memory> none;
+    runtime instance;
+    instance.run([&] {
+      spawn([&] {
+        std::error_code ec;
+        this_fiber::sleep_for(std::chrono::hours{1}, ec);
+        unwound = true;
+      }).detach();
+      one_turn();
+      none.emplace(0);  // nor is there any for a thread that watches the end
+    });
+  }
+
+  EXPECT_TRUE(unwound);
+}
+
 }  // namespace
 }  // namespace weft::test
