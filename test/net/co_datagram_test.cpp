@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "coroutines.hpp"
+#include "unix_queue.hpp"
 
 namespace weft::test {
 namespace {
@@ -186,16 +187,6 @@ TEST_F(CoDatagram, a_connected_receiver_is_told_that_nobody_is_there) {
 
 // ---- a receiver that is full -----------------------------------------------------------------
 
-// Sends until the receiver's queue takes no more, by another socket than those of the test.
-int fill_queue(const endpoint& receiver) {
-  const unique_fd filler{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  int sent = 0;
-  while (::sendto(filler.get(), "filler", 6, 0, receiver.native(), receiver.native_size()) == 6) {
-    ++sent;
-  }
-  return sent;
-}
-
 class CoFullUnixQueue : public runtime_test,
                         public ::testing::WithParamInterface<bool> {  // whether the sender connects
 protected:
@@ -261,24 +252,6 @@ TEST_P(CoFullUnixQueue, leaves_the_sender_and_those_behind_it_to_be_cancelled_or
       }
     }
   });
-}
-
-// Keeps the worker from looking at its timers, until those of the next few milliseconds are due.
-void spin_past_the_pause() {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{20};
-  while (std::chrono::steady_clock::now() < end) {
-  }
-}
-
-void empty_queue(const datagram_socket& receiver) {
-  std::array<char, 16> buffer;
-  while (::recv(receiver.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
-  }
-}
-
-bool is_empty(const datagram_socket& receiver) {
-  char byte = 0;
-  return ::recv(receiver.native_handle(), &byte, 1, MSG_DONTWAIT) < 0;
 }
 
 // One that is not connected waits by the clock.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "net_fixture.hpp"
+#include "unix_queue.hpp"
 
 namespace weft::test {
 namespace {
@@ -167,16 +168,6 @@ TEST_F(DatagramSocket, sending_without_a_peer_is_an_error) {
   });
 }
 
-// Sends until the receiver's queue takes no more, by another socket than those of the test.
-int fill_queue(const endpoint& receiver) {
-  const unique_fd filler{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  int sent = 0;
-  while (::sendto(filler.get(), "filler", 6, 0, receiver.native(), receiver.native_size()) == 6) {
-    ++sent;
-  }
-  return sent;
-}
-
 class FullUnixQueue : public runtime_test,
                       public ::testing::WithParamInterface<bool> {};  // whether the sender connects
 
@@ -225,24 +216,6 @@ TEST_P(FullUnixQueue, leaves_the_sender_to_be_cancelled_or_closed) {
       EXPECT_EQ(ec, cancel ? errc::cancelled : errc::closed);
     }
   });
-}
-
-// Keeps the worker from looking at its timers, until those of the next few milliseconds are due.
-void spin_past_the_pause() {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{20};
-  while (std::chrono::steady_clock::now() < end) {
-  }
-}
-
-void empty_queue(const datagram_socket& receiver) {
-  std::array<char, 16> buffer;
-  while (::recv(receiver.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
-  }
-}
-
-bool is_empty(const datagram_socket& receiver) {
-  char byte = 0;
-  return ::recv(receiver.native_handle(), &byte, 1, MSG_DONTWAIT) < 0;
 }
 
 // One that is not connected waits by the clock.
