@@ -238,6 +238,7 @@ private:
 
 // Runs `loop` on a thread of its own, without end. Says why and returns false if none is to be had.
 bool start_thread(event_loop& loop) {
+  [[maybe_unused]] const example::without_stop_signals hold;
   try {
     std::thread{[&loop] {
       for (;;) loop.turn(-1, -1);

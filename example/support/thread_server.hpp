@@ -94,6 +94,7 @@ public:
 private:
   void start(int fd) {
     connections_.add();
+    [[maybe_unused]] const without_stop_signals hold;
     try {
       std::thread{[this, fd] {
         serve_(fd);
@@ -141,6 +142,7 @@ inline int run_thread_server(const char* program, const server_options& options,
   detail::thread_server server{program, options.quiet, serve};
   std::vector<std::thread> acceptors;
   try {
+    [[maybe_unused]] const without_stop_signals hold;
     for (unsigned i = 1; i < options.workers; ++i) {
       acceptors.emplace_back([&] { server.accept_connections(listener); });
     }

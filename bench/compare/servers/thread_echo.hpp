@@ -46,6 +46,7 @@ inline void use_small_stacks() {
 }
 
 inline void start_thread(const char* program, void (*serve)(int), int fd) {
+  [[maybe_unused]] const example::without_stop_signals hold;
   try {
     std::thread{serve, fd}.detach();
   } catch (const std::system_error& error) {
