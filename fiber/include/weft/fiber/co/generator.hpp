@@ -47,7 +47,7 @@ public:
   }
 
   ~owned_frame() {
-    if (handle_) handle_.destroy();
+    if (handle_) destroy(handle_);
   }
 
   std::coroutine_handle<Promise> operator*() const noexcept {
@@ -56,6 +56,10 @@ public:
   }
 
 private:
+  // Not in line, or Clang would put the frame into that of the coroutine which owns this, and a
+  // task_group of the generator, which waits when it is dropped, were one of that coroutine.
+  [[gnu::noinline]] static void destroy(std::coroutine_handle<Promise> frame) { frame.destroy(); }
+
   std::coroutine_handle<Promise> handle_;
 };
 
