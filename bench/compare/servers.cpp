@@ -94,7 +94,7 @@ servers optional_peers() {
   return {
       {.name = "state-threads",
        .style = "a thread of libst for each connection",
-       .waits_by = "epoll, registered for each wait, after a recv that found nothing",
+       .waits_by = "poll(2) on all that wait, after a recv that found nothing",
        .buffer = on_stack,
        .stack = small_stack,
        .package = "libst-dev",

@@ -1,4 +1,5 @@
-// Echo on State Threads (libst): a thread of that library for each connection, on epoll.
+// Echo on State Threads (libst): a thread of that library for each connection, on poll(2): Debian's
+// package is built without epoll, and select(2) has no more than 1,024 descriptors.
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -63,7 +64,7 @@ int main(int argc, char** argv) {
     return *code;
   }
   example::prepare_server_process();
-  if (st_set_eventsys(ST_EVENTSYS_ALT) != 0 || st_init() != 0) {
+  if (st_set_eventsys(ST_EVENTSYS_POLL) != 0 || st_init() != 0) {
     std::fprintf(stderr, "%s: cannot start State Threads: %s\n", program, std::strerror(errno));
     return EXIT_FAILURE;
   }
