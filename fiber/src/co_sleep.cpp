@@ -1,4 +1,3 @@
-#include <weft/fiber/clock.hpp>
 #include <weft/fiber/co/block_on.hpp>
 #include <weft/fiber/co/sleep.hpp>
 #include <weft/fiber/detail/worker.hpp>
@@ -17,7 +16,7 @@ bool sleep::start() noexcept {
     weft::detail::suspend_ready(*this);
     return false;
   }
-  if (deadline_ <= weft::clock::now()) return !scheduler::running()->suspend_to_yield(*this);
+  if (deadline_ == only_yields) return !scheduler::running()->suspend_to_yield(*this);
   waits_ = true;
   weft::detail::begin_wait();
   if (weft::detail::suspend_until(*this, deadline_, weft::detail::cancellation::honoured)) {

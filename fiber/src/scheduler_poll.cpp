@@ -42,6 +42,10 @@ void scheduler::warm_next() const noexcept {
 
 void scheduler::idle() {
   while (ready_.empty()) {
+    if (more_is_due_) {
+      poll(deadline_clock::time_point::min());
+      continue;
+    }
     const bool is_test = clock_ != nullptr || !watchers_.empty();
     if (retry_stalled() || (is_test && wakes_from_calm())) continue;
     // Virtual time passes for nobody who waits in real time.
@@ -92,21 +96,19 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
-  if (!timers_.empty() || !scope_timers_.empty()) expire_due();
+  more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due();
   if (ending_) lose_patience();
   budget = budget_a_run;
   *errno_ = saved_errno;
 }
 
 // Waits and scopes in the order of their deadlines, however late the worker comes to it; in the
-// same tick the scopes first.
-void scheduler::expire_due() noexcept {
-  if (scope_timers_.empty()) {
-    if (!timers_.empty()) expire_timers(now());
-    return;
-  }
+// same tick the scopes first. True when it has ended as many waits as one poll may.
+bool scheduler::expire_due() noexcept {
+  std::size_t left = timers_a_poll;
+  if (scope_timers_.empty()) return expire_timers(now(), left) == left;
   const auto until = now();
-  while (!timers_.empty() || !scope_timers_.empty()) {
+  while (left != 0 && (!timers_.empty() || !scope_timers_.empty())) {
     const auto wait = timers_.next_expiry();
     const auto scope = scope_timers_.next_expiry();
     const auto first = std::min(wait, scope);
@@ -116,25 +118,28 @@ void scheduler::expire_due() noexcept {
         cancel_scope_for(scope_state::of(node), verdict::expired);
       });
     } else {
-      expire_timers(first);
+      left -= expire_timers(first, left);
     }
   }
+  return left == 0;
 }
 
 // In small batches, for a fiber that slept long is nowhere in the cache: the processor fetches all
 // the blocks of a batch at once, and then what their stacks end with, while others are woken.
-void scheduler::expire_timers(deadline_clock::time_point until) noexcept {
+std::size_t scheduler::expire_timers(deadline_clock::time_point until, std::size_t most) noexcept {
   std::array<timer_node*, 16> batch;
   std::size_t size = 0;
   const auto fire_batch = [&] {
     for (timer_node* const each : std::span{batch}.first(std::exchange(size, 0))) on_timer(*each);
   };
-  timers_.expire(until, [&](timer_node& node) {
+  const auto gather = [&](timer_node& node) {
     batch[size++] = &node;
     if (&node != &trim_timer_) warm_block(control_block::of(node));
     if (size == batch.size()) fire_batch();
-  });
+  };
+  const std::size_t count = timers_.expire(until, gather, most);
   fire_batch();
+  return count;
 }
 
 void scheduler::on_timer(timer_node& node) noexcept {

@@ -54,7 +54,7 @@ void enter_scope(scope_state& scope) noexcept {
     scope.fiber = &worker->current();
     scope.outer = scope.fiber->innermost_scope;
     scope.fiber->innermost_scope = &scope;
-    scope.fiber->judge();
+    if (scope.shielded) scope.fiber->judge();  // otherwise a new scope changes nothing
   } else {
     scope.thread = &thread_task::of_this_thread();
     scope.thread->enter(scope);
@@ -66,9 +66,11 @@ void leave_scope(scope_state& scope) noexcept {
   if (scope.fiber != nullptr) {
     if (worker == nullptr || &worker->current() != scope.fiber) left_by_another_task();
     if (scope.fiber->innermost_scope != &scope) left_before_one_inside();
-    worker->scope_timers().cancel(scope.timer);
+    if (scope.timer.armed()) worker->scope_timers().cancel(scope.timer);
     scope.fiber->innermost_scope = scope.outer;
-    scope.fiber->judge();
+    if (scope.shielded || scope.own.load(std::memory_order_acquire) != verdict::none) {
+      scope.fiber->judge();
+    }
     if (scope.fiber->judgement == verdict::none) scope.fiber->forget_refusals();
     await_canceller(scope);
   } else {
@@ -91,9 +93,10 @@ void cancel_scope_for(scope_state& scope, verdict why) noexcept {
   scope.told.store(true, std::memory_order_release);
 }
 
-void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline) noexcept {
+void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline,
+                        deadline_clock::time_point now) noexcept {
   scope.deadline = deadline;
-  const bool has_passed = deadline <= clock::now();
+  const bool has_passed = deadline <= now;
   // A plain thread looks at the deadline itself.
   if (scope.fiber != nullptr) {
     timer_wheel& timers = scope.fiber->owner->scope_timers();

@@ -19,24 +19,43 @@ void yield() noexcept {
   }
 }
 
-void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) {
-  if (detail::refuse_if_cancelled(ec)) return;
-  if (deadline <= clock::now()) return yield();
+namespace {
+
+void sleep_through(std::chrono::steady_clock::time_point deadline, std::error_code& ec) {
   const auto reason = detail::wait_until(deadline);
   if (reason != detail::wake_reason::timed_out) ec = detail::error_of(reason);
 }
 
-void sleep_until(std::chrono::steady_clock::time_point deadline) {
+// Throws for what ended a sleep too early.
+template <class Sleep>
+void sleep_or_throw(Sleep&& sleep) {
   std::error_code ec;
-  sleep_until(deadline, ec);
+  sleep(ec);
   if (ec) throw std::system_error(ec, "this_fiber::sleep");
 }
 
-void sleep_for(any_duration duration, std::error_code& ec) {
-  sleep_until(detail::deadline_after(duration), ec);
+}  // namespace
+
+void sleep_until(std::chrono::steady_clock::time_point deadline, std::error_code& ec) {
+  if (detail::refuse_if_cancelled(ec)) return;
+  if (deadline <= clock::now()) return yield();
+  sleep_through(deadline, ec);
 }
 
-void sleep_for(any_duration duration) { sleep_until(detail::deadline_after(duration)); }
+void sleep_until(std::chrono::steady_clock::time_point deadline) {
+  sleep_or_throw([&](std::error_code& ec) { sleep_until(deadline, ec); });
+}
+
+// Reads the clock once.
+void sleep_for(any_duration duration, std::error_code& ec) {
+  if (detail::refuse_if_cancelled(ec)) return;
+  if (duration.nanoseconds().count() <= 0) return yield();
+  sleep_through(detail::deadline_after(duration), ec);
+}
+
+void sleep_for(any_duration duration) {
+  sleep_or_throw([&](std::error_code& ec) { sleep_for(duration, ec); });
+}
 
 namespace {
 

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include <weft/fiber/detail/timer_node.hpp>
 
@@ -36,7 +37,8 @@ public:
   timer_wheel& operator=(const timer_wheel&) = delete;
 
   /// Arms `node` for the first tick at or after `deadline`; an armed node is moved there. What
-  /// the last expire() has already passed is due at the next one, before everything else.
+  /// the last expire() has already passed is due at the next one, before all that it had not come
+  /// to.
   void arm(timer_node& node, clock::time_point deadline) noexcept;
 
   /// Disarms `node`; does nothing when it is not armed.
@@ -54,21 +56,23 @@ public:
   clock::time_point next_expiry() const noexcept;
 
   /// Calls `fired(node)` for every node that is due at `now`, in order of expiry and, within a
-  /// tick, of arming. Returns how many calls that were. A `now` before that of an earlier call
-  /// counts as that one.
+  /// tick, of arming, but for no more than `most`: what is left is due at the next call. Returns
+  /// how many calls that were. A `now` before that of an earlier call counts as that one.
   ///
   /// The node is disarmed before the call, which may free it, and may arm and cancel every node,
   /// those of the same batch too. What it arms is never due in the same batch, however early its
   /// deadline, so a batch always ends. `fired` must not throw.
   template <class F>
-  std::size_t expire(clock::time_point now, F&& fired) noexcept {
+  std::size_t expire(clock::time_point now, F&& fired,
+                     std::size_t most = std::numeric_limits<std::size_t>::max()) noexcept {
     begin_batch(now);
-    std::size_t count = 0;
-    while (timer_node* node = take_due()) {
-      ++count;
+    for (std::size_t count = 0; count != most; ++count) {
+      timer_node* const node = take_due();
+      if (node == nullptr) return count;
       fired(*node);
     }
-    return count;
+    horizon_ = position_;  // what is left lies behind it
+    return most;
   }
 
 private:

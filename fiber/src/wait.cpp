@@ -22,7 +22,11 @@ scheduler& require_scheduler() noexcept {
 }
 
 deadline_clock::time_point deadline_after(any_duration duration) noexcept {
-  const auto now = clock::now();
+  return deadline_after(duration, clock::now());
+}
+
+deadline_clock::time_point deadline_after(any_duration duration,
+                                          deadline_clock::time_point now) noexcept {
   const auto length = duration.nanoseconds();
   if (length.count() <= 0) return now;
   return length < no_deadline - now ? now + length : no_deadline;

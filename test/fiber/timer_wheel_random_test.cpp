@@ -52,6 +52,7 @@ private:
   struct entry {
     std::multimap<std::uint64_t, std::size_t>::iterator place;
     bool armed = false;
+    bool was_due = false;     // when it was armed
     std::uint64_t batch = 0;  // the one in which it was armed, 0 for none
   };
 
@@ -81,7 +82,7 @@ private:
     wheel_.arm(nodes_[id], deadline);
     const auto due = std::chrono::ceil<milliseconds>(deadline - epoch_).count();
     const auto tick = due < 0 ? 0 : static_cast<std::uint64_t>(due);
-    expected_[id] = {model_.emplace(std::max(tick, horizon_), id), true, batch_};
+    expected_[id] = {model_.emplace(std::max(tick, horizon_), id), true, tick <= horizon_, batch_};
   }
 
   void cancel(std::size_t id) {
@@ -117,12 +118,54 @@ private:
     return item.first <= horizon_ && expected_[item.second].batch != batch_;
   }
 
+  // At once, or a few at a time with something happening in between.
   void expire() {
+    if (pick(3) == 0) {
+      for (std::size_t most = 1 + pick(20); expire_some(most) && !testing::Test::HasFailure();) {
+        if (!calm_ && pick(2) == 0) act();
+        check();
+      }
+    }
     batch_ = ++batches_;
-    horizon_ = static_cast<std::uint64_t>(std::chrono::floor<milliseconds>(now_ - epoch_).count());
+    horizon_ = tick_now();
     wheel_.expire(now_, [&](timer_node& node) { fired(node); });
     EXPECT_TRUE(model_.empty() || !due(*model_.begin())) << "left behind";
     batch_ = 0;
+  }
+
+  std::uint64_t tick_now() const {
+    return static_cast<std::uint64_t>(std::chrono::floor<milliseconds>(now_ - epoch_).count());
+  }
+
+  // False when that was all.
+  bool expire_some(std::size_t most) {
+    batch_ = ++batches_;
+    reached_ = horizon_;
+    const std::uint64_t tick = horizon_ = tick_now();
+    const std::size_t count = wheel_.expire(
+        now_, [&](timer_node& node) { fired(node); }, most);
+    EXPECT_LE(count, most);
+    if (count == most) {
+      horizon_ = reached_;
+      move_to_horizon(tick);
+    } else {
+      EXPECT_TRUE(model_.empty() || !due(*model_.begin())) << "left behind";
+    }
+    batch_ = 0;
+    return count == most;
+  }
+
+  // What was armed during a batch for a tick that had passed comes before what that has left.
+  void move_to_horizon(std::uint64_t from) {
+    std::vector<std::size_t> armed_late;
+    for (auto [each, end] = model_.equal_range(from); each != end; ++each) {
+      const entry& one = expected_[each->second];
+      if (one.batch == batch_ && one.was_due) armed_late.push_back(each->second);
+    }
+    for (const std::size_t id : armed_late) {
+      model_.erase(expected_[id].place);
+      expected_[id].place = model_.emplace(horizon_, id);
+    }
   }
 
   void fired(timer_node& node) {
@@ -131,6 +174,7 @@ private:
     ASSERT_FALSE(model_.empty());
     ASSERT_TRUE(due(*model_.begin()));
     ASSERT_EQ(model_.begin()->second, id);
+    reached_ = std::max(reached_, model_.begin()->first);
     forget(id);
     if (!calm_ && pick(2) == 0) act();
     if (!calm_ && pick(4) == 0) arm(id, pick_deadline());
@@ -161,6 +205,7 @@ private:
   std::vector<entry> expected_;
   std::multimap<std::uint64_t, std::size_t> model_;  // equal keys stay in order of insertion
   std::uint64_t horizon_ = 0;
+  std::uint64_t reached_ = 0;  // the tick of the last that was fired
   std::uint64_t batches_ = 0;
   std::uint64_t batch_ = 0;  // the one that is being fired, 0 between batches
   bool calm_ = false;        // callbacks arm nothing, so that the wheel runs empty

@@ -111,9 +111,7 @@ public:
   void expire_after(any_duration length) noexcept;
 
   /// The same; time_point::max() is no deadline.
-  void expire_at(clock::time_point deadline) noexcept {
-    detail::set_scope_deadline(state_, deadline);
-  }
+  void expire_at(clock::time_point deadline) noexcept;
 
   clock::time_point deadline() const noexcept { return state_.deadline; }
 

@@ -44,8 +44,8 @@ void leave_scope(scope_state& scope) noexcept;
 // cancelled it, the task may see that and leave it meanwhile.
 void cancel_scope_for(scope_state& scope, verdict why) noexcept;
 // The running task's own scope only; no_deadline for none. One that has expired stays expired.
-void set_scope_deadline(scope_state& scope,
-                        std::chrono::steady_clock::time_point deadline) noexcept;
+void set_scope_deadline(scope_state& scope, std::chrono::steady_clock::time_point deadline,
+                        std::chrono::steady_clock::time_point now) noexcept;
 
 // The verdict on the running task: what every cancellation point finds.
 verdict current_verdict() noexcept;

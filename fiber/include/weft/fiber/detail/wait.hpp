@@ -22,6 +22,9 @@ inline constexpr deadline_clock::time_point no_deadline = deadline_clock::time_p
 // The moment that lies so far from now, no_deadline if that is beyond what the clock counts; now
 // for a negative duration.
 deadline_clock::time_point deadline_after(any_duration duration) noexcept;
+// The same so far from `now`.
+deadline_clock::time_point deadline_after(any_duration duration,
+                                          deadline_clock::time_point now) noexcept;
 
 enum class cancellation : std::uint8_t { honoured, ignored };
 
