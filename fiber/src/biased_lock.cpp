@@ -37,23 +37,23 @@ bool favours_are_to_be_had() noexcept {
 
 }  // namespace
 
-void biased_lock::lock_slowly(const worker_view* mine) noexcept {
-  if (favoured_.load(std::memory_order_relaxed) == &nobody) return lock_.lock();
+bool biased_lock::lock_slowly(const worker_view* mine) noexcept {
   lock_.lock();
   // Under the lock nobody else is made favoured, and no favour is ended.
   const worker_view* const favoured = favoured_.load(std::memory_order_relaxed);
   if (favoured == nullptr && mine != nullptr && favours_are_to_be_had()) {
-    first_.store(mine, std::memory_order_relaxed);
     busy_.store(true, std::memory_order_relaxed);  // in by the favour, from the start
-    // Pairs with the loads of those who come next: they see the above.
-    favoured_.store(mine, std::memory_order_release);
-    return lock_.unlock();
+    // Relaxed: only `mine`, and who holds the spin lock, look at the above.
+    favoured_.store(mine, std::memory_order_relaxed);
+    lock_.unlock();
+    return true;
   }
   if (favoured == nullptr) {
     favoured_.store(&nobody, std::memory_order_relaxed);
   } else if (favoured != &nobody) {
     end_favour();
   }
+  return false;
 }
 
 // With the spin lock held.

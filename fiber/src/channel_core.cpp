@@ -4,6 +4,8 @@
 #include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
+#include "scheduler.hpp"
+
 namespace weft::detail {
 
 channel_core::~channel_core() {
@@ -24,29 +26,32 @@ void channel_core::close() noexcept {
   resume_all(ended);
 }
 
+namespace {
+
 // Between finding that it has to wait and waiting, if that is the bug that was planted.
-void channel_access::leave_a_gap() noexcept {
+void leave_a_gap(channel_core& core) noexcept {
   if (!planted(bug::gap_before_wait)) return;
-  core_.lock.unlock();
-  core_.lock.lock();
+  core.lock.unlock();
+  core.lock.lock();
 }
 
-wake_reason channel_access::wait(wait_list& side, channel_slot& mine,
-                                 deadline_clock::time_point deadline) {
-  held_ = false;
+}  // namespace
+
+wake_reason channel_access::wait_on(channel_core& core, wait_list& side, channel_slot& mine,
+                                    deadline_clock::time_point deadline) {
   if (has_passed(deadline)) {
-    core_.lock.unlock();
+    core.lock.unlock();
     spend_budget();
     return wake_reason::timed_out;
   }
-  leave_a_gap();
-  return detail::wait(side, mine, core_.lock, deadline, cancellation::honoured);
+  leave_a_gap(core);
+  return wait_in_list(side, mine, core.lock, deadline, cancellation::honoured);
 }
 
 bool channel_access::suspend(list_suspension& wait, continuation& then, wait_list& side,
                              channel_slot& mine, deadline_clock::time_point deadline) {
   held_ = false;
-  leave_a_gap();
+  leave_a_gap(core_);
   return wait.begin(then, side, mine, core_.lock, deadline, cancellation::honoured);
 }
 

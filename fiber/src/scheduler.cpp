@@ -304,8 +304,10 @@ void scheduler::switch_to(control_block& chosen) noexcept {
   // A coroutine that blocks keeps the stack of its runner until it suspends again.
   if (self.is_coroutine()) self.bound_stack = runs_on_;
   machine_context* to = &next->context;
-  if (!next->has_status(fiber_status::started)) to = &context_to_run_one_of(next);
-  if (next == &self) return keep_stack(self);
+  if (!next->has_status(fiber_status::started)) {
+    to = &context_to_run_one_of(next);
+    if (next == &self) return keep_stack(self);
+  }
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
   self.exceptions = *exceptions_;
@@ -393,18 +395,16 @@ wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellat
 
 // ---- choosing the next fiber -------------------------------------------------------------------
 
-control_block& scheduler::pick_next() {
-  if (ready_.empty()) {
-    idle();
-    picks_until_poll_ = picks_a_round_;
-    if (order_ != nullptr) reorder_ready();
-  } else if (--picks_until_poll_ == 0) {
-    picks_until_poll_ = picks_a_round_;
+// Before a pick that finds nobody, and now and then.
+void scheduler::look_around() {
+  const bool must_wait = ready_.empty();
+  if (must_wait) idle();
+  picks_until_poll_ = picks_a_round_;
+  if (!must_wait) {
     poll(deadline_clock::time_point::min());
     retry_stalled();
-    if (order_ != nullptr) reorder_ready();
   }
-  return ready_.pop();
+  if (order_ != nullptr) reorder_ready();
 }
 
 void scheduler::reorder_ready() noexcept {
@@ -414,7 +414,7 @@ void scheduler::reorder_ready() noexcept {
 
 // ---- cancellation ------------------------------------------------------------------------------
 
-bool scheduler::refuse() {
+bool scheduler::refuse() noexcept {
   count_refusal();
   spend_budget();
   return true;

@@ -113,12 +113,12 @@ public:
   // One more call that was refused because its task is cancelled.
   void count_refusal() noexcept;
 
-  bool refuse_if_cancelled() { return *judgement != verdict::none && refuse(); }
+  bool refuse_if_cancelled() noexcept { return *judgement != verdict::none && refuse(); }
 
   // The deadlines of the scopes that fibers of this worker are in.
   timer_wheel& scope_timers() noexcept { return scope_timers_; }
 
-  void spend_budget() {
+  void spend_budget() noexcept {
     if (--budget == 0) yield();
   }
 
@@ -188,11 +188,19 @@ private:
   static constexpr std::chrono::milliseconds trim_pause{10};
   static constexpr std::chrono::milliseconds stack_pause{10};  // until one is asked for again
 
-  bool refuse();
+  bool refuse() noexcept;
   bool others_are_ready();
   bool end_if_cancelled(control_block& self, cancellation mode) noexcept;
   void make_current(control_block* block) noexcept;
-  control_block& pick_next();
+
+  // The next fiber to run, for which it may have to wait.
+  control_block& pick_next() {
+    if (ready_.empty() || --picks_until_poll_ == 0) [[unlikely]]
+      look_around();
+    return ready_.pop();
+  }
+
+  void look_around();
   void reorder_ready() noexcept;
   bool wakes_from_calm();
   void idle();
@@ -335,5 +343,23 @@ void cancel_fiber(control_block& block) noexcept;
 
 // The scheduler of the calling thread; ends the process if that runs no fibers.
 scheduler& require_scheduler() noexcept;
+
+// As wait() with a list. The way of a fiber without a deadline is in line.
+template <class Lock>
+wake_reason wait_in_list(wait_list& list, wait_node& node, Lock& held,
+                         deadline_clock::time_point deadline, cancellation mode) {
+  scheduler* const worker = scheduler::running();
+  if (worker == nullptr || deadline != no_deadline) return wait(list, node, held, deadline, mode);
+  waiter& mine = worker->current().wait;
+  mine.arm();
+  node.owner = &mine;
+  list.push_back(node);
+  held.unlock();
+  const wake_reason reason = worker->park(mode);
+  if (reason != wake_reason::ready && reason != wake_reason::closed) {
+    withdraw(list, node, held);
+  }
+  return reason;
+}
 
 }  // namespace weft::detail

@@ -53,7 +53,7 @@ wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode) 
 
 wake_reason wait(wait_list& list, spin_lock& held, deadline_clock::time_point deadline,
                  cancellation mode) {
-  return wait(list, waiter_of_this_task().node, held, deadline, mode);
+  return wait_in_list(list, waiter_of_this_task().node, held, deadline, mode);
 }
 
 bool has_passed(deadline_clock::time_point deadline) noexcept {
@@ -81,7 +81,7 @@ wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
   return finish_wait(deadline, mode);
 }
 
-bool refuse_now() {
+bool refuse_now() noexcept {
   scheduler* const worker = scheduler::running();
   return worker != nullptr ? worker->refuse_if_cancelled()
                            : thread_task::of_this_thread().current_verdict() != verdict::none;
@@ -119,7 +119,7 @@ void warm_next_fiber() noexcept {
   if (const scheduler* const worker = scheduler::running()) worker->warm_next();
 }
 
-void give_way() {
+void give_way() noexcept {
   scheduler* const worker = scheduler::running();
   if (worker == nullptr) return;
   worker->poll_soon();

@@ -288,7 +288,7 @@ private:
 
   detail::channel_attempt put(detail::channel_access& held, T& value);
   detail::channel_attempt take(detail::channel_access& held, std::optional<T>& result);
-  void refill(detail::channel_access& held) noexcept;
+  detail::channel_claims refill() noexcept;
 
   // What has ended a call: `ready` if it has moved its value.
   template <class U>
@@ -297,10 +297,9 @@ private:
   }
 
   detail::wake_reason send_one(T& value, time_point deadline);
-  detail::wake_reason wait_to_send(detail::channel_access held, T& value, time_point deadline);
+  detail::wake_reason wait_to_send(T& value, time_point deadline);
   detail::wake_reason take_until(std::optional<T>& result, time_point deadline);
-  detail::wake_reason wait_to_receive(detail::channel_access held, std::optional<T>& result,
-                                      time_point deadline);
+  detail::wake_reason wait_to_receive(std::optional<T>& result, time_point deadline);
 
   const std::size_t capacity_;
   detail::value_queue<T> buffer_;
@@ -312,7 +311,7 @@ template <std::move_constructible T>
 [[gnu::always_inline]] inline detail::channel_attempt channel<T>::put(detail::channel_access& held,
                                                                       T& value) {
   if (core_.closed) return detail::channel_attempt::closed;
-  if (auto* const slot = held.claim_first(core_.receivers)) {
+  if (auto* const slot = held.claims.claim_first(core_.receivers)) {
     static_cast<detail::receiver_slot<T>*>(slot)->result.emplace(std::move(value));
     slot->done = true;
     return detail::channel_attempt::done;
@@ -328,10 +327,10 @@ template <std::move_constructible T>
   if (!buffer_.empty()) {
     result.emplace(std::move(buffer_.front()));
     buffer_.pop();
-    if (!core_.senders.empty()) refill(held);
+    if (!core_.senders.empty()) held.claims = refill();
     return detail::channel_attempt::done;
   }
-  if (auto* const slot = held.claim_first(core_.senders)) {
+  if (auto* const slot = held.claims.claim_first(core_.senders)) {
     result.emplace(std::move(static_cast<detail::sender_slot<T>*>(slot)->value));
     slot->done = true;
     return detail::channel_attempt::done;
@@ -342,18 +341,20 @@ template <std::move_constructible T>
 // Puts the value of the first sender that waits where one has been taken. One whose move throws
 // has had its turn: the room goes on to the next, before anybody else can take it.
 template <std::move_constructible T>
-void channel<T>::refill(detail::channel_access& held) noexcept {
-  while (auto* const claimed = held.claim_first(core_.senders)) {
+[[gnu::noinline]] detail::channel_claims channel<T>::refill() noexcept {
+  detail::channel_claims claims;
+  while (auto* const claimed = claims.claim_first(core_.senders)) {
     auto* const slot = static_cast<detail::sender_slot<T>*>(claimed);
     try {
       buffer_.push(std::move(slot->value));
       slot->done = true;
-      return;
+      break;
     } catch (...) {
       slot->failure = std::current_exception();
-      held.set_aside(*slot);
+      claims.set_aside();
     }
   }
+  return claims;
 }
 
 // The way of a call that need not wait is in line, and keeps what it holds in registers.
@@ -363,7 +364,8 @@ detail::wake_reason channel<T>::send_one(T& value, time_point deadline) {
   detail::channel_access held{core_};
   const auto attempt = put(held, value);
   if (attempt == detail::channel_attempt::must_wait) {
-    return wait_to_send(held.hand_over(), value, deadline);
+    held.release();
+    return wait_to_send(value, deadline);
   }
   held.leave();
   detail::spend_budget();
@@ -371,15 +373,16 @@ detail::wake_reason channel<T>::send_one(T& value, time_point deadline) {
                                                   : detail::wake_reason::closed;
 }
 
-// Having found that it must.
+// With the lock, having found that it must.
 template <std::move_constructible T>
-[[gnu::noinline]] detail::wake_reason channel<T>::wait_to_send(detail::channel_access held,
-                                                               T& value, time_point deadline) {
+[[gnu::noinline]] detail::wake_reason channel<T>::wait_to_send(T& value, time_point deadline) {
+  detail::channel_access held{core_, std::adopt_lock};
   for (;;) {
     detail::sender_slot<T> mine{value};
     const detail::wake_reason reason = held.wait(core_.senders, mine, deadline);
+    if (mine.done) return reason;
     if (mine.failure) std::rethrow_exception(mine.failure);
-    if (reason != detail::wake_reason::ready || mine.done) return reason;
+    if (reason != detail::wake_reason::ready) return reason;
     const bool refused = detail::refuse_if_cancelled();
     held.enter_again();
     if (refused) {
@@ -401,7 +404,8 @@ detail::wake_reason channel<T>::take_until(std::optional<T>& result, time_point 
   if (detail::refuse_if_cancelled()) return detail::why_refused();
   detail::channel_access held{core_};
   if (take(held, result) == detail::channel_attempt::must_wait) {
-    return wait_to_receive(held.hand_over(), result, deadline);
+    held.release();
+    return wait_to_receive(result, deadline);
   }
   held.leave();
   detail::spend_budget();
@@ -409,9 +413,9 @@ detail::wake_reason channel<T>::take_until(std::optional<T>& result, time_point 
 }
 
 template <std::move_constructible T>
-[[gnu::noinline]] detail::wake_reason channel<T>::wait_to_receive(detail::channel_access held,
-                                                                  std::optional<T>& result,
+[[gnu::noinline]] detail::wake_reason channel<T>::wait_to_receive(std::optional<T>& result,
                                                                   time_point deadline) {
+  detail::channel_access held{core_, std::adopt_lock};
   for (;;) {
     detail::receiver_slot<T> mine{result};
     const detail::wake_reason reason = held.wait(core_.receivers, mine, deadline);

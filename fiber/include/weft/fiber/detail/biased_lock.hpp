@@ -25,16 +25,13 @@ public:
 
   void lock() noexcept {
     const worker_view* const mine = running_worker;
-    if (mine == nullptr || favoured_.load(std::memory_order_relaxed) != mine || !enter(mine)) {
-      lock_slowly(mine);
-    }
+    const bool by_favour =
+        mine != nullptr && favoured_.load(std::memory_order_relaxed) == mine && enter(mine);
+    by_favour_ = by_favour || lock_slowly(mine);
   }
 
   void unlock() noexcept {
-    // Only its own thread has the first worker busy: whether that is by the favour is no question.
-    const worker_view* const mine = running_worker;
-    if (mine != nullptr && first_.load(std::memory_order_relaxed) == mine &&
-        busy_.load(std::memory_order_relaxed)) {
+    if (by_favour_) {
       // Pairs with the load in end_favour().
       busy_.store(false, std::memory_order_release);
     } else {
@@ -53,14 +50,14 @@ private:
     return false;
   }
 
-  void lock_slowly(const worker_view* mine) noexcept;
+  // Whether it got in by the favour.
+  bool lock_slowly(const worker_view* mine) noexcept;
   void end_favour() noexcept;
 
   // The favoured worker; null before there is one, and from then on &nobody.
   atomic<const worker_view*> favoured_{nullptr};
-  // The worker that was favoured, written once before `favoured_`.
-  atomic<const worker_view*> first_{nullptr};
   atomic<bool> busy_{false};  // the favoured worker is in
+  bool by_favour_ = false;    // how the holder got in; the lock itself guards it
   spin_lock lock_;            // for all others; guards the end of the favour
 };
 

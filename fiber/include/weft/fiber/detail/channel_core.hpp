@@ -59,6 +59,25 @@ struct receiver_slot : channel_slot {
 
 enum class channel_attempt : std::uint8_t { done, must_wait, closed };
 
+// Whom a call has claimed while it holds the lock of a channel.
+struct channel_claims {
+  channel_slot* last = nullptr;
+  wait_node* aside = nullptr;  // those before: a chain for resume_all()
+
+  // Claims the first who waits on that side; null if there is none. Once, unless who was claimed
+  // before is set aside.
+  channel_slot* claim_first(wait_list& side) noexcept {
+    if (side.empty()) return nullptr;
+    return last = static_cast<channel_slot*>(side.claim_first_node(wake_reason::ready));
+  }
+
+  // Makes room for another claim.
+  void set_aside() noexcept {
+    last->next = aside;
+    aside = std::exchange(last, nullptr);
+  }
+};
+
 // Holds the lock of a channel, and resumes who was claimed meanwhile after giving it up.
 class channel_access {
 public:
@@ -69,18 +88,19 @@ public:
     if (again) --core_.coming_back;
   }
 
+  // Of a lock that is held.
+  channel_access(channel_core& core, std::adopt_lock_t /*held*/) noexcept
+      : core_(core), held_(true) {}
+
   channel_access(const channel_access&) = delete;
   channel_access& operator=(const channel_access&) = delete;
 
-  ~channel_access() {
+  [[gnu::always_inline]] ~channel_access() {
     if (held_) leave();
   }
 
-  // The lock goes on to the one returned; nobody has been claimed.
-  channel_access hand_over() noexcept {
-    held_ = false;
-    return channel_access{core_, std::adopt_lock};
-  }
+  // The lock stays held; nobody has been claimed.
+  void release() noexcept { held_ = false; }
 
   // For another try of one whose wait has ended without its value having been moved.
   void enter_again() noexcept {
@@ -88,51 +108,39 @@ public:
     --core_.coming_back;
   }
 
-  void leave() noexcept {
+  // In line everywhere, so that callers keep what it holds in registers.
+  [[gnu::always_inline]] void leave() noexcept {
     held_ = false;
-    channel_slot* const claimed = std::exchange(claimed_, nullptr);
-    if (claimed != nullptr && !claimed->done) ++core_.coming_back;
+    const channel_claims mine = std::exchange(claims, {});
+    if (mine.last != nullptr && !mine.last->done) ++core_.coming_back;
     core_.lock.unlock();
-    resume_all(std::exchange(aside_, nullptr));
-    if (claimed != nullptr) resume(claimed->owner);
-  }
-
-  // Claims the first who waits on that side; null if there is none. At most once before leave(),
-  // unless who was claimed before is set aside.
-  channel_slot* claim_first(wait_list& side) noexcept {
-    if (side.empty()) return nullptr;
-    wait_node* const node = side.claim_first_node(wake_reason::ready);
-    if (node == nullptr) return nullptr;
-    return claimed_ = static_cast<channel_slot*>(node);
-  }
-
-  // Makes room for another claim; `claimed` is what the last one has returned.
-  void set_aside(channel_slot& claimed) noexcept {
-    claimed.next = std::exchange(aside_, &claimed);
-    claimed_ = nullptr;
+    resume_all(mine.aside);
+    if (mine.last != nullptr) mine.last->owner->resume(*mine.last->owner);
   }
 
   // Waits on that side, having claimed nobody, and gives the lock up.
-  wake_reason wait(wait_list& side, channel_slot& mine, deadline_clock::time_point deadline);
+  wake_reason wait(wait_list& side, channel_slot& mine, deadline_clock::time_point deadline) {
+    held_ = false;
+    return wait_on(core_, side, mine, deadline);
+  }
 
   // The same for a coroutine, which suspends if this returns true, and has not waited at all if its
   // deadline has passed.
   bool suspend(list_suspension& wait, continuation& then, wait_list& side, channel_slot& mine,
                deadline_clock::time_point deadline);
 
-private:
-  channel_access(channel_core& core, std::adopt_lock_t) noexcept : core_(core), held_(true) {}
+  channel_claims claims;
 
+private:
   void enter() noexcept {
     core_.lock.lock();
     held_ = true;
   }
 
-  void leave_a_gap() noexcept;
+  static wake_reason wait_on(channel_core& core, wait_list& side, channel_slot& mine,
+                             deadline_clock::time_point deadline);
 
   channel_core& core_;
-  channel_slot* claimed_ = nullptr;
-  wait_node* aside_ = nullptr;  // a chain for resume_all()
   bool held_ = false;
 };
 

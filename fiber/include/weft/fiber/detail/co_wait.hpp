@@ -63,11 +63,7 @@ public:
   template <class Lock>
   wake_reason end(wait_list& list, wait_node& node, Lock& lock) {
     const wake_reason reason = end_suspension(deadline_);
-    if (reason != wake_reason::ready && reason != wake_reason::closed) {
-      lock.lock();
-      if (node.linked() && !planted(bug::stale_publication)) list.remove(node);
-      lock.unlock();
-    }
+    if (reason != wake_reason::ready && reason != wake_reason::closed) withdraw(list, node, lock);
     return reason;
   }
 

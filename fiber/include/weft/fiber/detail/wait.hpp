@@ -34,6 +34,14 @@ waiter& begin_wait(wake_reason how = wake_reason::armed) noexcept;
 // Waits until it is woken, cancelled or `deadline` has passed.
 wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode);
 
+// Takes a node out of `list` if it is there still.
+template <class Lock>
+void withdraw(wait_list& list, wait_node& node, Lock& lock) noexcept {
+  lock.lock();
+  if (node.linked() && !planted(bug::stale_publication)) list.remove(node);
+  lock.unlock();
+}
+
 // Publishes the running task in `list`, whose lock `held` the caller holds and has used to see that
 // it must wait, gives the lock up, and waits until it is woken, cancelled or `deadline` has passed.
 // It must not be cancelled already where cancellation is honoured: see refuse_if_cancelled(). In
@@ -47,11 +55,7 @@ wake_reason wait(wait_list& list, wait_node& node, Lock& held, deadline_clock::t
   held.unlock();
   resume(handed);
   const wake_reason reason = finish_wait(deadline, mode);
-  if (reason != wake_reason::ready && reason != wake_reason::closed) {
-    held.lock();
-    if (node.linked() && !planted(bug::stale_publication)) list.remove(node);
-    held.unlock();
-  }
+  if (reason != wake_reason::ready && reason != wake_reason::closed) withdraw(list, node, held);
   return reason;
 }
 
@@ -90,10 +94,10 @@ wake_reason wait_until(deadline_clock::time_point deadline,
 
 // The check that every cancellation point makes before it tries: true when the running task has
 // been cancelled. Names a fiber that ignores it 1,000 times in a row on the diagnostics sink.
-bool refuse_now();
+bool refuse_now() noexcept;
 bool refuse_now(std::error_code& ec);
 
-inline bool refuse_if_cancelled() {
+inline bool refuse_if_cancelled() noexcept {
   const worker_view* const worker = running_worker;
   return (worker == nullptr || *worker->judgement != verdict::none) && refuse_now();
 }
@@ -123,14 +127,14 @@ inline void set_error_of(wake_reason reason, std::error_code& ec) {
 void throw_unless_own_deadline(const std::error_code& ec, const char* what);
 
 // The running fiber yields after so many calls that the worker looks what has happened meanwhile.
-void give_way();
+void give_way() noexcept;
 
 // For what others, who are about to go on, have to do first.
 void let_others_run() noexcept;
 
 // Counts a call that does not park; after 64 of them the fiber yields. What takes something that
 // others may wait for calls it before it takes it.
-inline void spend_budget() {
+inline void spend_budget() noexcept {
   worker_view* const worker = running_worker;
   if (worker != nullptr && --worker->budget == 0) give_way();
 }
