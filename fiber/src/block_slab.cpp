@@ -1,14 +1,54 @@
 #include "block_slab.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <new>
 #include <sys/mman.h>
 #include <utility>
 
+#include "context/sanitizer.hpp"
 #include "task_extras.hpp"
 
 namespace weft::detail {
+namespace {
+
+#ifdef WEFT_ASAN
+
+// Has AddressSanitizer report who touches a block that is free, but for what the slab itself looks
+// at and what lies in the same 8 bytes.
+void hide(control_block& block) noexcept {
+  auto* const bytes = reinterpret_cast<std::byte*>(&block);
+  const auto hide_between = [bytes](std::size_t begin, std::size_t end) {
+    ASAN_POISON_MEMORY_REGION(bytes + begin, end - begin);
+  };
+  constexpr std::size_t link = offsetof(control_block, next_ready) / 8 * 8;
+  constexpr std::size_t status = offsetof(control_block, status) / 8 * 8;
+  static_assert(link < status);
+  hide_between(0, link);
+  hide_between(link + 8, status);
+  hide_between(status + 8, sizeof(control_block));
+}
+
+void show(const void* place, std::size_t size) noexcept {
+  ASAN_UNPOISON_MEMORY_REGION(place, size);
+}
+
+#else
+
+void hide(control_block& /*block*/) noexcept {}
+
+void show(const void* /*place*/, std::size_t /*size*/) noexcept {}
+
+#endif
+
+// Ends what has been made in a chunk that goes.
+void destroy_blocks(block_chunk& chunk) noexcept {
+  show(&chunk, sizeof chunk);
+  for (std::size_t i = 0; i < chunk.constructed; ++i) std::destroy_at(&chunk.at(i));
+}
+
+}  // namespace
 
 void* block_chunk::operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
 #ifdef WEFT_ASAN
@@ -31,7 +71,7 @@ void block_chunk::operator delete(void* place, std::size_t size) noexcept {
 
 block_slab::~block_slab() {
   for (block_chunk* const chunk : chunks_) {
-    for (std::size_t i = 0; i < chunk->constructed; ++i) std::destroy_at(&chunk->at(i));
+    destroy_blocks(*chunk);
     delete chunk;
   }
 }
@@ -47,6 +87,7 @@ control_block* block_slab::take_kept() noexcept {
   control_block& block = *kept_;
   kept_ = std::exchange(block.next_ready, nullptr);
   --kept_count_;
+  show(&block, sizeof block);
   block.status.store(fiber_status::reserved, std::memory_order_relaxed);
   return &block;
 }
@@ -56,6 +97,7 @@ bool block_slab::keep(control_block& block) noexcept {
   if (!is_owners_thread() || block.home != kept_home_ || block.name.text != nullptr) return false;
   block.next_ready = std::exchange(kept_, &block);
   ++kept_count_;
+  hide(block);
   return true;
 }
 
@@ -70,6 +112,7 @@ control_block* block_slab::allocate() noexcept {
   control_block* block = chunk->free;
   if (block != nullptr) {
     chunk->free = std::exchange(block->next_ready, nullptr);
+    show(block, sizeof *block);
   } else {
     block = ::new (chunk->space + chunk->constructed * sizeof(control_block)) control_block;
     block->wait.resume = &resume_fiber;
@@ -109,8 +152,10 @@ void block_slab::take_back(control_block& block) noexcept {
 
 // Returns whether the slab goes with it.
 bool block_slab::put_back(control_block& block) noexcept {
+  show(&block, sizeof block);  // if it was kept
   block_chunk& chunk = *block.home;
   block.next_ready = std::exchange(chunk.free, &block);
+  hide(block);
   --taken_;
   if (chunk.used-- == block_chunk::capacity) {
     with_room_.push_back(&chunk);  // never grows: grow() has made room
@@ -155,7 +200,7 @@ block_chunk* block_slab::grow() noexcept {
 void block_slab::drop(block_chunk& empty) noexcept {
   std::erase(with_room_, &empty);
   std::erase(chunks_, &empty);
-  for (std::size_t i = 0; i < empty.constructed; ++i) std::destroy_at(&empty.at(i));
+  destroy_blocks(empty);
   delete &empty;
 }
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <new>
 
+#include <weft/fiber/detail/planted.hpp>
+
+#include "scheduler.hpp"
+
 namespace weft::detail {
 
 bool control_block::give_name(std::string_view given) noexcept {
@@ -24,12 +28,29 @@ void control_block::judge() noexcept {
   judgement = verdict_of(innermost_scope, root ? verdict::cancelled : verdict::none);
 }
 
-void control_block::announce_end() noexcept {
+control_block::end control_block::announce_end() noexcept {
   join_lock.lock();
+  const bool is_shared = shares.load(std::memory_order_relaxed) != 0;
+  if (!is_shared && task != nullptr) {
+    join_lock.unlock();
+    return end::with_a_task;
+  }
   status.store(fiber_status::done, std::memory_order_release);
   wait_node* const waiting = joiners.claim_all(wake_reason::ready);
+  if (!joiners.empty()) add_reference(*this, static_cast<std::uint32_t>(joiners.size()));
   join_lock.unlock();
   resume_all(waiting);
+  return is_shared ? end::shared : end::unshared;
+}
+
+// The block is there: until its end the fiber has it, and then, if the node is still in the list,
+// the joiner.
+void control_block::withdraw_joiner(wait_node& node) noexcept {
+  join_lock.lock();
+  const bool has_reference = node.linked() && has_status(fiber_status::done);
+  if (node.linked() && !planted(bug::stale_publication)) joiners.remove(node);
+  join_lock.unlock();
+  if (has_reference) release_reference(*this);
 }
 
 }  // namespace weft::detail

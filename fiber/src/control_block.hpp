@@ -91,16 +91,19 @@ struct alignas(64) control_block {
   // No handle is left. Relaxed: it only decides who reports a failure, and `retrieved` that one
   // does.
   atomic<bool> detached{false};
-  spin_lock join_lock;  // guards `joiners`
+  spin_lock join_lock;  // guards `joiners`, `shares`, and that it is done
   // What every cancellation point of the fiber finds; kept up to date by judge().
   verdict judgement = verdict::none;
-  // Who may look at what comes of the fiber: the handle, the fiber itself until it ends, a group in
-  // which it has failed. Whoever gives up the last share destroys the task, where it may wait.
+  // Who may look at what comes of the fiber: the handle, a group in which it has failed. Whoever
+  // gives up the last share after the end destroys the task; of a fiber that ends without any, the
+  // fiber does, where it may wait. Written with the lock held, but by who has the last one after
+  // the end.
   atomic<std::uint8_t> shares{0};
   std::uint16_t refusals = 0;  // cancellation points that failed in a row
-  // Who needs the block: all shares together, the fiber itself until it has ended, who joins it, a
-  // check on its way. Whoever gives up the last one of either sees what the others did: all are
-  // decrements that acquire and release.
+  // Who needs the block: all shares together, or the fiber that ends without any; a group that it
+  // is in, until it is taken out; who joins it but was woken for another reason before it ended and
+  // has still to withdraw; a check on its way. Whoever gives up the last one sees what the others
+  // did: all are decrements that acquire and release.
   atomic<std::uint32_t> references{0};
 
   timer_node timer;
@@ -133,8 +136,15 @@ struct alignas(64) control_block {
     if (refusals < 1'000) refusals = 0;
   }
 
-  // Makes it `done` and wakes the joiners.
-  void announce_end() noexcept;
+  // Makes it `done` and wakes the joiners. Those whose wait has ended already, for another reason,
+  // have a reference each from now on, until they withdraw. If somebody has a share the block may
+  // be gone afterwards; otherwise the caller releases it.
+  enum class end { unshared, shared, with_a_task };
+  // With_a_task: it has not ended, for the last share was given up meanwhile, and the task, if it
+  // is there still, has to go before.
+  end announce_end() noexcept;
+  // By a joiner whose wait has ended for another reason.
+  void withdraw_joiner(wait_node& node) noexcept;
 
   bool has_status(fiber_status which) const noexcept {
     return status.load(std::memory_order_relaxed) == which;

@@ -49,45 +49,73 @@ std::exception_ptr retrieve_failure(const control_block& block) noexcept {
 
 namespace {
 
-template <class Count>
-void add_one(atomic<Count>& count) noexcept {
+bool is_done(const control_block& block) noexcept {
+  // Pairs with the store in announce_end(): what came of the fiber is seen.
+  return block.status.load(std::memory_order_acquire) == fiber_status::done;
+}
+
+// Of a fiber that has ended, by who has given up the last share.
+void drop_ended(control_block& block) noexcept {
+  drop_task(block);
+  release_reference(block);
+}
+
+}  // namespace
+
+void add_share(control_block& block) noexcept {
+  const std::lock_guard hold{block.join_lock};
+  block.shares.store(static_cast<std::uint8_t>(block.shares.load(std::memory_order_relaxed) + 1),
+                     std::memory_order_relaxed);
+}
+
+void give_up_share(control_block& block) noexcept {
+  // After the end nobody can add one. Pairs with the store below: who has the only share sees what
+  // the others did.
+  if (is_done(block) && block.shares.load(std::memory_order_acquire) == 1) {
+    return drop_ended(block);
+  }
+  block.join_lock.lock();
+  const auto left = static_cast<std::uint8_t>(block.shares.load(std::memory_order_relaxed) - 1);
+  block.shares.store(left, std::memory_order_release);
+  const bool was_last = left == 0 && is_done(block);
+  block.join_lock.unlock();
+  if (was_last) drop_ended(block);
+}
+
+void add_reference(control_block& block, std::uint32_t count) noexcept {
   if (__libc_single_threaded != 0) {
-    count.store(static_cast<Count>(count.load(std::memory_order_relaxed) + 1),
-                std::memory_order_relaxed);
+    block.references.store(block.references.load(std::memory_order_relaxed) + count,
+                           std::memory_order_relaxed);
   } else {
-    count.fetch_add(1, std::memory_order_relaxed);
+    block.references.fetch_add(count, std::memory_order_relaxed);
   }
 }
 
-// Returns whether it was the last.
-template <class Count>
-bool take_one(atomic<Count>& count) noexcept {
+namespace {
+
+// Whether it was the last one.
+bool take_reference(control_block& block) noexcept {
   // Who has the only one needs no exchange: nobody else can add to it or take from it. Pairs with
   // the decrements of the others.
-  if (count.load(std::memory_order_acquire) == 1) {
-    count.store(0, std::memory_order_relaxed);
+  if (block.references.load(std::memory_order_acquire) == 1) {
+    block.references.store(0, std::memory_order_relaxed);
     return true;
   }
-  if (__libc_single_threaded == 0) return count.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  count.store(static_cast<Count>(count.load(std::memory_order_relaxed) - 1),
-              std::memory_order_relaxed);
+  if (__libc_single_threaded == 0) {
+    return block.references.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+  block.references.store(block.references.load(std::memory_order_relaxed) - 1,
+                         std::memory_order_relaxed);
   return false;
 }
 
 }  // namespace
 
-void add_share(control_block& block) noexcept { add_one(block.shares); }
-
-void give_up_share(control_block& block) noexcept {
-  if (!take_one(block.shares)) return;
-  drop_task(block);
-  release_reference(block);
-}
-
-void add_reference(control_block& block) noexcept { add_one(block.references); }
-
 void release_reference(control_block& block) noexcept {
-  if (take_one(block.references)) block_slab::free(block);
+  if (!take_reference(block)) return;
+  // Who has seen that the fiber is done may be here before the one who has said so is out.
+  block.join_lock.wait_until_free();
+  block_slab::free(block);
 }
 
 scheduler* worker_at(std::size_t index, std::error_code& ec) noexcept {
@@ -188,21 +216,20 @@ any_fiber::~any_fiber() { end(std::exchange(block_, nullptr)); }
 
 namespace {
 
-bool is_done(const control_block& block) noexcept {
-  // Pairs with the store in announce_end(): what came of the fiber is seen.
-  return block.status.load(std::memory_order_acquire) == detail::fiber_status::done;
-}
+using detail::is_done;
 
-// Returns `ready`, or why the caller gave up. Holds a reference: the handle may go meanwhile.
+// Returns `ready`, or why the caller gave up. Afterwards the block may be gone, if the handle is.
 detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode) {
   block.join_lock.lock();
   if (is_done(block)) {
     block.join_lock.unlock();
     return detail::wake_reason::ready;
   }
-  detail::add_reference(block);
-  const auto reason = detail::wait(block.joiners, block.join_lock, detail::no_deadline, mode);
-  detail::release_reference(block);
+  detail::wait_node& node = detail::begin_wait().node;
+  block.joiners.push_back(node);
+  block.join_lock.unlock();
+  const auto reason = detail::finish_wait(detail::no_deadline, mode);
+  if (detail::must_withdraw(reason)) block.withdraw_joiner(node);
   return reason;
 }
 
@@ -242,13 +269,7 @@ void join_another(control_block& block, std::error_code& ec) {
 }  // namespace
 
 detail::joining::joining(control_block* joined, error_to error) noexcept
-    : co_list_operation(error, no_deadline), block_(joined) {
-  if (block_ != nullptr) add_reference(*block_);
-}
-
-detail::joining::~joining() {
-  if (block_ != nullptr) release_reference(*block_);
-}
+    : co_list_operation(error, no_deadline), block_(joined) {}
 
 bool detail::joining::start() noexcept { return co_list_operation::start(); }
 
@@ -272,6 +293,8 @@ bool detail::joining::try_now(std::error_code& ec) noexcept {
 }
 
 detail::wait_list& detail::joining::list() noexcept { return block_->joiners; }
+
+void detail::joining::withdraw(wait_node& node) noexcept { block_->withdraw_joiner(node); }
 
 detail::spin_lock& detail::joining::lock() noexcept { return block_->join_lock; }
 

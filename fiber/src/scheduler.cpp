@@ -143,8 +143,8 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::uint8
 
 void scheduler::start(control_block& block, task_base& task) noexcept {
   block.task = &task;
-  block.shares.store(2, std::memory_order_relaxed);
-  block.references.store(2, std::memory_order_relaxed);
+  block.shares.store(1, std::memory_order_relaxed);
+  block.references.store(block.group != nullptr ? 2 : 1, std::memory_order_relaxed);
   if (block.group != nullptr) block.group->start(block);
   if (running() == this) {
     admit(block);
@@ -241,19 +241,29 @@ void scheduler::settle(control_block& self) noexcept {
 // What ends with the fiber, on it, where it may still wait.
 void scheduler::unwind(control_block& self) noexcept {
   if (self.extras != nullptr) end_extras(self.extras);
-  give_up_share(self);  // without a handle what is left of the task goes here
+  // Without a handle what is left of the task goes here. Pairs with the store in give_up_share().
+  if (self.shares.load(std::memory_order_acquire) != 0) return;
+  if (self.task != nullptr) drop_task(self);
   if (self.extras != nullptr) end_extras(self.extras);  // made by a destructor of the task
 }
 
 void scheduler::finish(control_block& self) noexcept {
-  unwind(self);
-  // First: for whoever has joined the fiber it loads its worker no more.
-  add(live_, -std::size_t{1});
-  self.announce_end();
-  if (self.group != nullptr) self.group->remove(self);
-  if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
+  fiber_owner* const group = self.group;
+  control_block::end how;
+  do {
+    unwind(self);
+    // First: for whoever has joined the fiber it loads its worker no more.
+    add(live_, -std::size_t{1});
+    how = self.announce_end();
+    if (how == control_block::end::with_a_task) add(live_, 1);
+  } while (how == control_block::end::with_a_task);
   make_current(nullptr);
-  release_reference(self);
+  if (group != nullptr) {
+    group->remove(self);
+    release_reference(self);
+  }
+  if (how == control_block::end::unshared) release_reference(self);
+  if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
 }
 
 // ---- switching ---------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ void add_share(control_block& block) noexcept;
 void give_up_share(control_block& block) noexcept;
 
 // See control_block::references. The last one frees the block.
-void add_reference(control_block& block) noexcept;
+void add_reference(control_block& block, std::uint32_t count = 1) noexcept;
 void release_reference(control_block& block) noexcept;
 
 // Notes whether a fiber whose function has ended was cancelled.
@@ -344,7 +344,7 @@ void cancel_fiber(control_block& block) noexcept;
 // The scheduler of the calling thread; ends the process if that runs no fibers.
 scheduler& require_scheduler() noexcept;
 
-// As wait() with a list. The way of a fiber without a deadline is in line.
+// As wait() with a list, but the way of a fiber without a deadline is in line.
 template <class Lock>
 wake_reason wait_in_list(wait_list& list, wait_node& node, Lock& held,
                          deadline_clock::time_point deadline, cancellation mode) {
@@ -356,9 +356,7 @@ wake_reason wait_in_list(wait_list& list, wait_node& node, Lock& held,
   list.push_back(node);
   held.unlock();
   const wake_reason reason = worker->park(mode);
-  if (reason != wake_reason::ready && reason != wake_reason::closed) {
-    withdraw(list, node, held);
-  }
+  if (must_withdraw(reason)) withdraw(list, node, held);
   return reason;
 }
 

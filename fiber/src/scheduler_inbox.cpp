@@ -102,9 +102,11 @@ void scheduler::drop(control_block& block) noexcept {
   block.cancel_requested.store(true, std::memory_order_relaxed);
   block.task->abandon();
   note_outcome(block);
-  give_up_share(block);
-  block.announce_end();
-  release_reference(block);
+  fiber_owner* const group = block.group;
+  control_block::end how;
+  while ((how = block.announce_end()) == control_block::end::with_a_task) drop_task(block);
+  if (group != nullptr) release_reference(block);
+  if (how == control_block::end::unshared) release_reference(block);
 }
 
 // ---- fibers spawned by other threads -----------------------------------------------------------

@@ -93,6 +93,15 @@ wait_node* wait_list::claim_first_node(wake_reason reason) noexcept {
   }
 }
 
+std::size_t wait_list::size() const noexcept {
+  std::size_t count = 0;
+  for (const wait_node* each = head_; each != nullptr;) {
+    ++count;
+    each = each->next != head_ ? each->next : nullptr;
+  }
+  return count;
+}
+
 const wait_node* wait_list::first_armed() const noexcept {
   const wait_node* each = head_;
   if (each == nullptr) return nullptr;

@@ -36,6 +36,8 @@ constexpr std::array models{
           wait_again_of_one_worker_model},
     model{"task_group", "its owner leaves while a fiber joins it and a thread cancels it",
           task_group_model},
+    model{"fiber_end", "a fiber ends while it is joined, not for long, and its handle goes",
+          fiber_end_model},
     model{"wait_queue_of_coroutines", "wake_one() against deadlines of two coroutines",
           wait_queue_of_coroutines_model},
     model{"wait_again_of_coroutine", "a coroutine is woken, and cancelled before it waits again",

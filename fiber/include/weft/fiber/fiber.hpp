@@ -141,12 +141,11 @@ private:
 
 namespace detail {
 
-// What a coroutine awaits. Holds a reference: the handle may go meanwhile.
+// What a coroutine awaits. While it waits the handle may go.
 class [[nodiscard]] joining final
     : public co_list_operation<joining, gives_way::after, /*Timed=*/false> {
 public:
   joining(control_block* joined, error_to error) noexcept;
-  ~joining();
 
   // In the library, where all that they call is in line.
   bool start() noexcept;
@@ -155,6 +154,7 @@ public:
   bool try_now(std::error_code& ec) noexcept;
   wait_list& list() noexcept;
   spin_lock& lock() noexcept;
+  void withdraw(wait_node& node) noexcept;
 
 private:
   control_block* const block_;

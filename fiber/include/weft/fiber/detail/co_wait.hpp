@@ -62,10 +62,13 @@ public:
   // Once it goes on.
   template <class Lock>
   wake_reason end(wait_list& list, wait_node& node, Lock& lock) {
-    const wake_reason reason = end_suspension(deadline_);
-    if (reason != wake_reason::ready && reason != wake_reason::closed) withdraw(list, node, lock);
+    const wake_reason reason = end();
+    if (must_withdraw(reason)) withdraw(list, node, lock);
     return reason;
   }
+
+  // The same; if it must_withdraw(), the caller does it.
+  wake_reason end() noexcept { return end_suspension(deadline_); }
 
 private:
   deadline_clock::time_point deadline_ = no_deadline;
@@ -151,6 +154,7 @@ enum class gives_way : bool { before, after };
 // has
 //   bool try_now(std::error_code&)   true when it is complete; else the lock of the list is held
 //   wait_list& list(), spin_lock& lock()
+//   void withdraw(wait_node&)        takes the node out of the list if it is there, as withdraw()
 // If it is `Timed`, it returns whether all is well, and is no error when its own time is over.
 template <class Step, gives_way When, bool Timed>
 class co_list_operation : public co_operation<Step> {
@@ -180,6 +184,8 @@ protected:
       : error_(error), deadline_(deadline), mode_(mode) {}
 
   ~co_list_operation() = default;
+
+  void withdraw(wait_node& node) noexcept { detail::withdraw(step().list(), node, step().lock()); }
 
 private:
   enum class phase : std::uint8_t { to_begin, waiting, complete };
@@ -213,8 +219,10 @@ private:
   }
 
   void end_wait() noexcept {
-    const wake_reason reason = wait_.end(step().list(), waiter_of_this_task().node, step().lock());
-    if (reason != wake_reason::ready) error_.code = error_of(reason);
+    const wake_reason reason = wait_.end();
+    if (reason == wake_reason::ready) return;
+    if (must_withdraw(reason)) step().withdraw(waiter_of_this_task().node);
+    error_.code = error_of(reason);
   }
 
   co_error error_;

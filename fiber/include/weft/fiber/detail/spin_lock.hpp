@@ -38,6 +38,14 @@ public:
   // Pairs with the exchange in lock() and in try_lock().
   void unlock() noexcept { held_.store(false, std::memory_order_release); }
 
+  // Waits until whoever holds it has given it up.
+  void wait_until_free() noexcept {
+    // Pairs with the store in unlock().
+    if (!held_.load(std::memory_order_acquire)) return;
+    lock();
+    unlock();
+  }
+
 private:
   void lock_contended() noexcept;
 

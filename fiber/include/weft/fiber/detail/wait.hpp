@@ -34,6 +34,11 @@ waiter& begin_wait(wake_reason how = wake_reason::armed) noexcept;
 // Waits until it is woken, cancelled or `deadline` has passed.
 wake_reason finish_wait(deadline_clock::time_point deadline, cancellation mode);
 
+// Whether the wait has ended without having been claimed in its list: its node is perhaps there.
+inline bool must_withdraw(wake_reason reason) noexcept {
+  return reason != wake_reason::ready && reason != wake_reason::closed;
+}
+
 // Takes a node out of `list` if it is there still.
 template <class Lock>
 void withdraw(wait_list& list, wait_node& node, Lock& lock) noexcept {
@@ -55,7 +60,7 @@ wake_reason wait(wait_list& list, wait_node& node, Lock& held, deadline_clock::t
   held.unlock();
   resume(handed);
   const wake_reason reason = finish_wait(deadline, mode);
-  if (reason != wake_reason::ready && reason != wake_reason::closed) withdraw(list, node, held);
+  if (must_withdraw(reason)) withdraw(list, node, held);
   return reason;
 }
 

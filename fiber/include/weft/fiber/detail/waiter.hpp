@@ -101,6 +101,9 @@ public:
   // A wait that has ended for another reason is there until its task has taken it out.
   bool empty() const noexcept { return head_ == nullptr; }
 
+  // How many there are, with those that have ended.
+  std::size_t size() const noexcept;
+
   // The first that has not ended, or null.
   const wait_node* first_armed() const noexcept;
 
