@@ -61,7 +61,9 @@ inline std::optional<int> parse_with_common_options(weft::tools::command_line& a
                                                     char** argv) {
   arguments.add_number("--workers", options.workers, {1, 1024, "a whole number"}, workers_help)
       .shows_default();
-  arguments.add_flag("--quiet", options.quiet, "print no line per connection");
+  arguments.add_flag("--quiet", options.quiet,
+                     "print no line per connection; without it the server stops while nobody reads "
+                     "what it prints");
   return arguments.parse(argc, argv);
 }
 }  // namespace detail

@@ -35,9 +35,11 @@ control_block::end control_block::announce_end() noexcept {
     join_lock.unlock();
     return end::with_a_task;
   }
-  status.store(fiber_status::done, std::memory_order_release);
   wait_node* const waiting = joiners.claim_all(wake_reason::ready);
   if (!joiners.empty()) add_reference(*this, static_cast<std::uint32_t>(joiners.size()));
+  // Last: who sees it may give up the last share without the lock. Pairs with the load in
+  // is_done().
+  status.store(fiber_status::done, std::memory_order_release);
   join_lock.unlock();
   resume_all(waiting);
   return is_shared ? end::shared : end::unshared;

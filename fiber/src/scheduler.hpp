@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <random>
 #include <system_error>
@@ -181,9 +182,10 @@ public:
 private:
   // Fibers that run between two looks at the driver while some are ready.
   static constexpr unsigned picks_a_poll = 61;
-  // Waits that end by their deadlines in one poll: what their fibers touch stays in the second
-  // level of the cache until they run.
+  // Waits that end by their deadlines in one poll, if nobody else is ready: what their fibers touch
+  // stays in the second level of the cache until they run.
   static constexpr std::size_t timers_a_poll = 32;
+  static constexpr std::size_t all_timers = std::numeric_limits<std::size_t>::max();
   static constexpr std::chrono::milliseconds trim_interval{1000};
   static constexpr std::chrono::milliseconds trim_pause{10};
   static constexpr std::chrono::milliseconds stack_pause{10};  // until one is asked for again
@@ -204,9 +206,10 @@ private:
   void reorder_ready() noexcept;
   bool wakes_from_calm();
   void idle();
-  void poll(deadline_clock::time_point deadline);
-  bool expire_due() noexcept;
-  std::size_t expire_timers(deadline_clock::time_point until, std::size_t most) noexcept;
+  // Of the waits that end by their deadlines it ends so many, or all if others are ready.
+  void poll(deadline_clock::time_point deadline, std::size_t most_timers = all_timers);
+  bool expire_due(std::size_t most) noexcept;
+  void expire_timers(deadline_clock::time_point until, std::size_t& most) noexcept;
   void on_timer(timer_node& node) noexcept;
   void trim_later() noexcept;
   void obey_stop_request() noexcept;

@@ -2,6 +2,8 @@
 #include <mutex>
 #include <utility>
 
+#include <weft/fiber/detail/fiber_owner.hpp>
+
 #include "scheduler.hpp"
 
 namespace weft::detail {
@@ -105,7 +107,10 @@ void scheduler::drop(control_block& block) noexcept {
   fiber_owner* const group = block.group;
   control_block::end how;
   while ((how = block.announce_end()) == control_block::end::with_a_task) drop_task(block);
-  if (group != nullptr) release_reference(block);
+  if (group != nullptr) {
+    group->remove(block);
+    release_reference(block);
+  }
   if (how == control_block::end::unshared) release_reference(block);
 }
 

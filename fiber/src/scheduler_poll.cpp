@@ -43,7 +43,7 @@ void scheduler::warm_next() const noexcept {
 void scheduler::idle() {
   while (ready_.empty()) {
     if (more_is_due_) {
-      poll(deadline_clock::time_point::min());
+      poll(deadline_clock::time_point::min(), timers_a_poll);
       continue;
     }
     const bool is_test = clock_ != nullptr || !watchers_.empty();
@@ -52,7 +52,7 @@ void scheduler::idle() {
     const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
     auto wake_up = clock_ != nullptr ? no_deadline : next;
     if (!stalled_.empty()) wake_up = std::min(wake_up, deadline_clock::now() + stack_pause);
-    poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up);
+    poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up, timers_a_poll);
   }
 }
 
@@ -86,7 +86,7 @@ testing::holdings scheduler::count_holdings() noexcept {
   return result;
 }
 
-void scheduler::poll(deadline_clock::time_point deadline) {
+void scheduler::poll(deadline_clock::time_point deadline, std::size_t most_timers) {
   // Sequentially consistent, as the stores in request_stop() and install_driver(): either that one
   // wakes the driver that is polled here, or the request is seen.
   if (stop_requested_.load(std::memory_order_seq_cst)) obey_stop_request();
@@ -96,19 +96,23 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
-  more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due();
+  // Those who are ready take their time before the next poll.
+  if (!ready_.empty() || clock_ != nullptr) most_timers = all_timers;
+  more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due(most_timers);
   if (ending_) lose_patience();
   budget = budget_a_run;
   *errno_ = saved_errno;
 }
 
 // Waits and scopes in the order of their deadlines, however late the worker comes to it; in the
-// same tick the scopes first. True when it has ended as many waits as one poll may.
-bool scheduler::expire_due() noexcept {
-  std::size_t left = timers_a_poll;
-  if (scope_timers_.empty()) return expire_timers(now(), left) == left;
+// same tick the scopes first. True when more may be due.
+bool scheduler::expire_due(std::size_t most) noexcept {
+  if (scope_timers_.empty()) {
+    expire_timers(now(), most);
+    return most == 0;
+  }
   const auto until = now();
-  while (left != 0 && (!timers_.empty() || !scope_timers_.empty())) {
+  while (most != 0 && (!timers_.empty() || !scope_timers_.empty())) {
     const auto wait = timers_.next_expiry();
     const auto scope = scope_timers_.next_expiry();
     const auto first = std::min(wait, scope);
@@ -118,28 +122,26 @@ bool scheduler::expire_due() noexcept {
         cancel_scope_for(scope_state::of(node), verdict::expired);
       });
     } else {
-      left -= expire_timers(first, left);
+      expire_timers(first, most);
     }
   }
-  return left == 0;
+  return most == 0;
 }
 
 // In small batches, for a fiber that slept long is nowhere in the cache: the processor fetches all
 // the blocks of a batch at once, and then what their stacks end with, while others are woken.
-std::size_t scheduler::expire_timers(deadline_clock::time_point until, std::size_t most) noexcept {
+void scheduler::expire_timers(deadline_clock::time_point until, std::size_t& most) noexcept {
   std::array<timer_node*, 16> batch;
   std::size_t size = 0;
   const auto fire_batch = [&] {
     for (timer_node* const each : std::span{batch}.first(std::exchange(size, 0))) on_timer(*each);
   };
-  const auto gather = [&](timer_node& node) {
+  timers_.expire_some(until, most, [&](timer_node& node) {
     batch[size++] = &node;
     if (&node != &trim_timer_) warm_block(control_block::of(node));
     if (size == batch.size()) fire_batch();
-  };
-  const std::size_t count = timers_.expire(until, gather, most);
+  });
   fire_batch();
-  return count;
 }
 
 void scheduler::on_timer(timer_node& node) noexcept {

@@ -122,16 +122,17 @@ void timer_wheel::place(timer_node& node) noexcept {
   link(node, (level << slot_bits) | slot);
 }
 
-void timer_wheel::append_to_firing(std::size_t list) noexcept {
+// What is in `list` goes to the end of `other`.
+void timer_wheel::append(std::size_t list, std::size_t other) noexcept {
   timer_node& from = lists_[list];
-  timer_node& to = lists_[firing_list];
+  timer_node& to = lists_[other];
   from.next->previous = to.previous;
   to.previous->next = from.next;
   from.previous->next = &to;
   to.previous = from.previous;
   from.next = from.previous = &from;
   occupied_[list / 64] &= ~bit_of(list);
-  occupied_[special_word] |= bit_of(firing_list);
+  occupied_[other / 64] |= bit_of(other);
 }
 
 // From front to back, for the order of arming must survive.
@@ -150,7 +151,18 @@ void timer_wheel::spread(std::size_t list) noexcept {
 void timer_wheel::begin_batch(clock::time_point now) noexcept {
   const std::uint64_t reached = last_tick_at(now);
   if (reached > horizon_) horizon_ = reached;
-  if (occupied(overdue_list)) append_to_firing(overdue_list);
+  if (occupied(overdue_list)) append(overdue_list, late_list);
+}
+
+// Of a list that is not empty.
+timer_node* timer_wheel::take_first(std::size_t list) noexcept {
+  timer_node* const node = lists_[list].next;
+  cancel(*node);
+  return node;
+}
+
+timer_node* timer_wheel::take_late() noexcept {
+  return occupied(late_list) ? take_first(late_list) : nullptr;
 }
 
 timer_node* timer_wheel::take_due() noexcept {
@@ -164,14 +176,12 @@ timer_node* timer_wheel::take_due() noexcept {
     const std::size_t list = (level << slot_bits) | slot;
     position_ = first_tick_of(level);
     if (level == 0) {
-      append_to_firing(list);
+      append(list, firing_list);
     } else {
       spread(list);
     }
   }
-  timer_node* const node = lists_[firing_list].next;
-  cancel(*node);
-  return node;
+  return take_first(firing_list);
 }
 
 }  // namespace weft::detail

@@ -37,8 +37,7 @@ public:
   timer_wheel& operator=(const timer_wheel&) = delete;
 
   /// Arms `node` for the first tick at or after `deadline`; an armed node is moved there. What
-  /// the last expire() has already passed is due at the next one, before all that it had not come
-  /// to.
+  /// the last expire() has already passed is due at the next one, before everything else.
   void arm(timer_node& node, clock::time_point deadline) noexcept;
 
   /// Disarms `node`; does nothing when it is not armed.
@@ -56,23 +55,37 @@ public:
   clock::time_point next_expiry() const noexcept;
 
   /// Calls `fired(node)` for every node that is due at `now`, in order of expiry and, within a
-  /// tick, of arming, but for no more than `most`: what is left is due at the next call. Returns
-  /// how many calls that were. A `now` before that of an earlier call counts as that one.
+  /// tick, of arming. Returns how many calls that were. A `now` before that of an earlier call
+  /// counts as that one.
   ///
   /// The node is disarmed before the call, which may free it, and may arm and cancel every node,
   /// those of the same batch too. What it arms is never due in the same batch, however early its
   /// deadline, so a batch always ends. `fired` must not throw.
   template <class F>
-  std::size_t expire(clock::time_point now, F&& fired,
-                     std::size_t most = std::numeric_limits<std::size_t>::max()) noexcept {
+  std::size_t expire(clock::time_point now, F&& fired) noexcept {
+    std::size_t count = 0;
+    std::size_t most = std::numeric_limits<std::size_t>::max();
+    expire_some(now, most, [&](timer_node& node) {
+      ++count;
+      fired(node);
+    });
+    return count;
+  }
+
+  /// The same, but makes no more than `most` calls, which it counts down: when that is 0 more may
+  /// be due, and the wheel has come as far as the last of them. What was armed too late does not
+  /// count, lest it keep the rest from its turn.
+  template <class F>
+  void expire_some(clock::time_point now, std::size_t& most, F&& fired) noexcept {
     begin_batch(now);
-    for (std::size_t count = 0; count != most; ++count) {
+    while (timer_node* const late = take_late()) fired(*late);
+    while (most != 0) {
       timer_node* const node = take_due();
-      if (node == nullptr) return count;
+      if (node == nullptr) return;
+      --most;
       fired(*node);
     }
-    horizon_ = position_;  // what is left lies behind it
-    return most;
+    horizon_ = position_;
   }
 
 private:
@@ -80,8 +93,9 @@ private:
   static constexpr std::size_t levels = 8;                   // 48 bits: all of time_point's 2^64 ns
   static constexpr std::size_t slots = levels << slot_bits;  // list index = level * 64 + slot
   static constexpr std::size_t overdue_list = slots;         // due at the next expire()
-  static constexpr std::size_t firing_list = slots + 1;      // the batch that is being fired
-  static constexpr std::size_t special_word = levels;        // those two have a bitmap word as well
+  static constexpr std::size_t late_list = slots + 1;        // what was so when the batch began
+  static constexpr std::size_t firing_list = slots + 2;      // the rest of the tick being fired
+  static constexpr std::size_t special_word = levels;        // those have a bitmap word as well
 
   std::uint64_t tick_at_or_after(clock::time_point deadline) const noexcept;
   std::uint64_t last_tick_at(clock::time_point now) const noexcept;
@@ -93,9 +107,11 @@ private:
   void link(timer_node& node, std::size_t list) noexcept;
   void unlink(timer_node& node) noexcept;
   void place(timer_node& node) noexcept;
-  void append_to_firing(std::size_t list) noexcept;
+  void append(std::size_t list, std::size_t other) noexcept;
   void spread(std::size_t list) noexcept;
   void begin_batch(clock::time_point now) noexcept;
+  timer_node* take_first(std::size_t list) noexcept;
+  timer_node* take_late() noexcept;
   timer_node* take_due() noexcept;
 
   clock::time_point epoch_;
@@ -104,7 +120,7 @@ private:
   std::size_t size_ = 0;
   std::array<std::uint64_t, levels + 1> occupied_{};  // bit set: that list has a node
   // Sentinels of circular lists; `expiry` of a sentinel is its own index.
-  std::array<timer_node, slots + 2> lists_;
+  std::array<timer_node, slots + 3> lists_;
 };
 
 }  // namespace weft::detail

@@ -83,6 +83,31 @@ TEST_F(VirtualClock, does_not_count_for_what_the_end_of_a_run_waits_for) {
   EXPECT_TRUE(cleaned_up);
 }
 
+TEST_F(VirtualClock, all_that_is_due_after_an_advance_happens_when_the_caller_yields) {
+  virtual_clock time{time_moves::by_hand};
+  constexpr int sleepers = 200;
+  int woken = 0;
+
+  run(
+      [&] {
+        std::vector<weft::fiber<>> fibers;
+        for (int i = 0; i < sleepers; ++i) {
+          fibers.push_back(spawn([&] {
+            sleep_for(1s);
+            ++woken;
+          }));
+        }
+        yield();
+
+        time.advance(1s);
+        yield();
+
+        EXPECT_EQ(woken, sleepers);
+        for (auto& each : fibers) each.join();
+      },
+      {.clock = &time});
+}
+
 TEST_F(VirtualClock, may_stand_at_its_last_moment_when_a_run_ends) {
   virtual_clock time{time_moves::by_hand};
   weft::runtime worker{{.clock = &time}};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <mutex>
 #include <numeric>
 #include <string>
 #include <system_error>
@@ -84,6 +85,27 @@ TEST_F(Yield, fibers_that_yield_to_each_other_do_not_starve_a_sleeper) {
     slept = true;
 
     for (auto& each : busy) each.join();
+  });
+}
+
+// More of them than a worker wakes in one poll.
+TEST_F(Yield, waits_that_come_too_late_do_not_starve_a_sleeper) {
+  run([] {
+    bool slept = false;
+    std::vector<weft::fiber<>> late;
+    for (int i = 0; i < 100; ++i) {
+      late.push_back(spawn([&] {
+        weft::mutex lock;
+        weft::condition_variable never;
+        std::unique_lock hold{lock};
+        while (!slept) never.wait_until(hold, steady_clock::time_point{});
+      }));
+    }
+
+    for (int i = 0; i < 5; ++i) sleep_for(1ms);
+    slept = true;
+
+    for (auto& each : late) each.join();
   });
 }
 

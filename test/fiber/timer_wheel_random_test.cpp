@@ -52,9 +52,13 @@ private:
   struct entry {
     std::multimap<std::uint64_t, std::size_t>::iterator place;
     bool armed = false;
-    bool was_due = false;     // when it was armed
     std::uint64_t batch = 0;  // the one in which it was armed, 0 for none
   };
+
+  // Of the model: what comes `first` of a tick was armed too late.
+  static std::uint64_t key(std::uint64_t tick, bool first) { return 2 * tick + (first ? 0 : 1); }
+
+  static std::uint64_t tick_of(std::uint64_t key) { return key / 2; }
 
   std::uint64_t pick(std::uint64_t bound) {
     return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(random_);
@@ -82,7 +86,9 @@ private:
     wheel_.arm(nodes_[id], deadline);
     const auto due = std::chrono::ceil<milliseconds>(deadline - epoch_).count();
     const auto tick = due < 0 ? 0 : static_cast<std::uint64_t>(due);
-    expected_[id] = {model_.emplace(std::max(tick, horizon_), id), true, tick <= horizon_, batch_};
+    // In a batch it comes after all of that; see move_late_to().
+    const bool first = tick <= horizon_ && batch_ == 0;
+    expected_[id] = {model_.emplace(key(std::max(tick, horizon_), first), id), true, batch_};
   }
 
   void cancel(std::size_t id) {
@@ -115,7 +121,7 @@ private:
   }
 
   bool due(const std::pair<const std::uint64_t, std::size_t>& item) const {
-    return item.first <= horizon_ && expected_[item.second].batch != batch_;
+    return tick_of(item.first) <= horizon_ && expected_[item.second].batch != batch_;
   }
 
   // At once, or a few at a time with something happening in between.
@@ -130,6 +136,7 @@ private:
     horizon_ = tick_now();
     wheel_.expire(now_, [&](timer_node& node) { fired(node); });
     EXPECT_TRUE(model_.empty() || !due(*model_.begin())) << "left behind";
+    move_late_to(horizon_);
     batch_ = 0;
   }
 
@@ -141,30 +148,28 @@ private:
   bool expire_some(std::size_t most) {
     batch_ = ++batches_;
     reached_ = horizon_;
-    const std::uint64_t tick = horizon_ = tick_now();
-    const std::size_t count = wheel_.expire(
-        now_, [&](timer_node& node) { fired(node); }, most);
-    EXPECT_LE(count, most);
-    if (count == most) {
+    horizon_ = tick_now();
+    wheel_.expire_some(now_, most, [&](timer_node& node) { fired(node); });
+    if (most == 0) {
+      move_late_to(reached_);
       horizon_ = reached_;
-      move_to_horizon(tick);
     } else {
       EXPECT_TRUE(model_.empty() || !due(*model_.begin())) << "left behind";
+      move_late_to(horizon_);
     }
     batch_ = 0;
-    return count == most;
+    return most == 0;
   }
 
-  // What was armed during a batch for a tick that had passed comes before what that has left.
-  void move_to_horizon(std::uint64_t from) {
-    std::vector<std::size_t> armed_late;
-    for (auto [each, end] = model_.equal_range(from); each != end; ++each) {
-      const entry& one = expected_[each->second];
-      if (one.batch == batch_ && one.was_due) armed_late.push_back(each->second);
+  // What was armed too late during a batch comes before what that has not come to.
+  void move_late_to(std::uint64_t tick) {
+    std::vector<std::size_t> late;
+    for (auto [each, end] = model_.equal_range(key(horizon_, false)); each != end; ++each) {
+      if (expected_[each->second].batch == batch_) late.push_back(each->second);
     }
-    for (const std::size_t id : armed_late) {
+    for (const std::size_t id : late) {
       model_.erase(expected_[id].place);
-      expected_[id].place = model_.emplace(horizon_, id);
+      expected_[id].place = model_.emplace(key(tick, true), id);
     }
   }
 
@@ -174,7 +179,7 @@ private:
     ASSERT_FALSE(model_.empty());
     ASSERT_TRUE(due(*model_.begin()));
     ASSERT_EQ(model_.begin()->second, id);
-    reached_ = std::max(reached_, model_.begin()->first);
+    reached_ = std::max(reached_, tick_of(model_.begin()->first));
     forget(id);
     if (!calm_ && pick(2) == 0) act();
     if (!calm_ && pick(4) == 0) arm(id, pick_deadline());
@@ -188,7 +193,7 @@ private:
       EXPECT_EQ(next, time_point::max());
       return;
     }
-    const std::uint64_t first = model_.begin()->first;
+    const std::uint64_t first = tick_of(model_.begin()->first);
     EXPECT_LE(next, epoch_ + milliseconds(first));
     if (first <= horizon_) return;
     EXPECT_GT(next, epoch_ + milliseconds(horizon_)) << "would wake for nothing";

@@ -50,11 +50,14 @@ struct shared_state {
     child.join(ec);
     check(!ec || ec == errc::timed_out || ec == errc::cancelled, "a join ends for a reason");
   }
+
+  void check_end() const {
+    check(alive.load(std::memory_order_relaxed) == 0, "what a fiber returned is destroyed once");
+  }
 };
 
-// Two fibers of its worker join it; then its handle goes, while they wait.
-void end_beside_fibers(shared_state& state) {
-  fiber<counted> child = state.spawn_one();
+// Two fibers join it; then its handle goes, while they wait.
+void end_beside_fibers(shared_state& state, fiber<counted>& child) {
   fiber<void> first = spawn([&] { state.join_for_a_while(child); });
   fiber<void> second = spawn([&] { state.join_for_a_while(child); });
   state.known.set();
@@ -80,7 +83,8 @@ void fiber_end_model(execution& threads) {
   fiber<counted> child;
   threads.thread("worker", [&] {
     in_fiber([&] {
-      end_beside_fibers(beside_fibers);
+      fiber<counted> mine = beside_fibers.spawn_one();
+      end_beside_fibers(beside_fibers, mine);
       child = beside_thread.spawn_one();
       beside_thread.known.set();
     });
@@ -93,9 +97,30 @@ void fiber_end_model(execution& threads) {
   });
 
   threads.go();
-  check(beside_fibers.alive.load(std::memory_order_relaxed) == 0 &&
-            beside_thread.alive.load(std::memory_order_relaxed) == 0,
-        "what a fiber returned is destroyed once");
+  beside_fibers.check_end();
+  beside_thread.check_end();
+}
+
+void fiber_end_on_another_worker_model(execution& threads) {
+  shared_state state;
+  fiber<counted> child;
+  event spawned;
+  threads.thread("worker", [&] {
+    in_fiber([&] {
+      child = state.spawn_one();
+      spawned.set();
+    });
+  });
+  threads.thread("joiner", [&] {
+    in_fiber([&] {
+      spawned.wait();
+      end_beside_fibers(state, child);
+    });
+  });
+  threads.thread("setter", [&] { state.may_end.set(); });
+
+  threads.go();
+  state.check_end();
 }
 
 }  // namespace weft::model

@@ -38,6 +38,8 @@ constexpr std::array models{
           task_group_model},
     model{"fiber_end", "a fiber ends while it is joined, not for long, and its handle goes",
           fiber_end_model},
+    model{"fiber_end_on_another_worker", "the same, of fibers that join one of another worker",
+          fiber_end_on_another_worker_model},
     model{"wait_queue_of_coroutines", "wake_one() against deadlines of two coroutines",
           wait_queue_of_coroutines_model},
     model{"wait_again_of_coroutine", "a coroutine is woken, and cancelled before it waits again",

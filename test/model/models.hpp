@@ -39,6 +39,7 @@ void wait_again_of_thread_model(execution& threads);
 void wait_again_of_one_worker_model(execution& threads);
 void task_group_model(execution& threads);
 void fiber_end_model(execution& threads);
+void fiber_end_on_another_worker_model(execution& threads);
 void wait_queue_of_coroutines_model(execution& threads);
 void wait_again_of_coroutine_model(execution& threads);
 void condition_of_coroutine_model(execution& threads);

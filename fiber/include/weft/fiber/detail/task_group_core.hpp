@@ -93,7 +93,7 @@ private:
   bool cancelled_ = false;
   // Linked by group_next and group_previous: the fibers that have not been asked to end.
   control_block* uncancelled_ = nullptr;
-  // Linked by group_next: those that have failed, in this order, a reference to each.
+  // Linked by group_next: those that have failed, in this order, a share of each.
   control_block* first_failed_ = nullptr;
   control_block* last_failed_ = nullptr;
   wait_list waiting_;
