@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <limits>
 #include <memory>
 #include <span>
 #include <utility>
@@ -43,7 +44,7 @@ void scheduler::warm_next() const noexcept {
 void scheduler::idle() {
   while (ready_.empty()) {
     if (more_is_due_) {
-      poll(deadline_clock::time_point::min(), timers_a_poll);
+      poll(deadline_clock::time_point::min());
       continue;
     }
     const bool is_test = clock_ != nullptr || !watchers_.empty();
@@ -52,7 +53,7 @@ void scheduler::idle() {
     const auto next = std::min(timers_.next_expiry(), scope_timers_.next_expiry());
     auto wake_up = clock_ != nullptr ? no_deadline : next;
     if (!stalled_.empty()) wake_up = std::min(wake_up, deadline_clock::now() + stack_pause);
-    poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up, timers_a_poll);
+    poll(ending_ ? std::min(wake_up, gives_up_at()) : wake_up);
   }
 }
 
@@ -86,7 +87,7 @@ testing::holdings scheduler::count_holdings() noexcept {
   return result;
 }
 
-void scheduler::poll(deadline_clock::time_point deadline, std::size_t most_timers) {
+void scheduler::poll(deadline_clock::time_point deadline) {
   // Sequentially consistent, as the stores in request_stop() and install_driver(): either that one
   // wakes the driver that is polled here, or the request is seen.
   if (stop_requested_.load(std::memory_order_seq_cst)) obey_stop_request();
@@ -96,9 +97,7 @@ void scheduler::poll(deadline_clock::time_point deadline, std::size_t most_timer
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
-  // Those who are ready take their time before the next poll.
-  if (!ready_.empty() || clock_ != nullptr) most_timers = all_timers;
-  more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due(most_timers);
+  more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due();
   if (ending_) lose_patience();
   budget = budget_a_run;
   *errno_ = saved_errno;
@@ -106,12 +105,16 @@ void scheduler::poll(deadline_clock::time_point deadline, std::size_t most_timer
 
 // Waits and scopes in the order of their deadlines, however late the worker comes to it; in the
 // same tick the scopes first. True when more may be due.
-bool scheduler::expire_due(std::size_t most) noexcept {
+bool scheduler::expire_due() noexcept {
+  const auto until = now();
+  const bool soon = until - std::exchange(last_expiry_, until) < tick;
+  std::size_t most = soon ? timers_a_poll : timers_a_late_poll;
+  // All that is due at a moment at which a clock stands still.
+  if (clock_ != nullptr) most = std::numeric_limits<std::size_t>::max();
   if (scope_timers_.empty()) {
-    expire_timers(now(), most);
+    expire_timers(until, most);
     return most == 0;
   }
-  const auto until = now();
   while (most != 0 && (!timers_.empty() || !scope_timers_.empty())) {
     const auto wait = timers_.next_expiry();
     const auto scope = scope_timers_.next_expiry();
