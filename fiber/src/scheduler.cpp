@@ -249,7 +249,7 @@ void scheduler::unwind(control_block& self) noexcept {
 
 void scheduler::finish(control_block& self) noexcept {
   fiber_owner* const group = self.group;
-  control_block::end how;
+  auto how = control_block::end::with_a_task;
   do {
     unwind(self);
     // First: for whoever has joined the fiber it loads its worker no more.

@@ -105,7 +105,7 @@ void scheduler::drop(control_block& block) noexcept {
   block.task->abandon();
   note_outcome(block);
   fiber_owner* const group = block.group;
-  control_block::end how;
+  auto how = control_block::end::with_a_task;
   while ((how = block.announce_end()) == control_block::end::with_a_task) drop_task(block);
   if (group != nullptr) {
     group->remove(block);
