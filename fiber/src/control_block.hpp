@@ -136,12 +136,12 @@ struct alignas(64) control_block {
     if (refusals < 1'000) refusals = 0;
   }
 
-  // Makes it `done` and wakes the joiners. Those whose wait has ended already, for another reason,
-  // have a reference each from now on, until they withdraw. If somebody has a share the block may
-  // be gone afterwards; otherwise the caller releases it.
+  // What has come of announce_end(): it is done, and nobody has a share, so that the caller
+  // releases it; or somebody has, and it may be gone; or it is not done, for the last share was
+  // given up meanwhile, and the task has to go first.
   enum class end { unshared, shared, with_a_task };
-  // With_a_task: it has not ended, for the last share was given up meanwhile, and the task, if it
-  // is there still, has to go before.
+  // Makes it `done` and wakes the joiners. Those whose wait has ended already, for another reason,
+  // have a reference each from now on, until they withdraw.
   end announce_end() noexcept;
   // By a joiner whose wait has ended for another reason.
   void withdraw_joiner(wait_node& node) noexcept;
