@@ -5,7 +5,6 @@
 #include <climits>
 #include <limits>
 #include <memory>
-#include <span>
 #include <utility>
 
 #include <weft/fiber/detail/planted.hpp>
@@ -27,8 +26,18 @@ void warm_block(const control_block& block) noexcept {
 void warm_stack(const control_block& block) noexcept {
   constexpr std::size_t warm_bytes = 512;
   const auto* const stack = static_cast<const std::byte*>(stack_pointer_of(block.context));
+  if (stack == nullptr) return;  // main, before it has ever left
   for (std::size_t offset = 0; offset < warm_bytes; offset += 64)
     __builtin_prefetch(stack + offset);
+}
+
+// What the function of a fiber has captured: in the block, or on the heap. Main has none there.
+void warm_task(const control_block& block) noexcept {
+  if (block.task == nullptr) return;
+  __builtin_prefetch(block.task);
+  if (block.heap_task_alignment_log2 == 0) return;  // the rest of the block
+  constexpr std::size_t cache_line = 64;
+  __builtin_prefetch(reinterpret_cast<const std::byte*>(block.task) + cache_line);
 }
 
 }  // namespace
@@ -131,20 +140,20 @@ bool scheduler::expire_due() noexcept {
   return most == 0;
 }
 
-// In small batches, for a fiber that slept long is nowhere in the cache: the processor fetches all
-// the blocks of a batch at once, and then what their stacks end with, while others are woken.
+// A fiber that slept long is nowhere in the cache: its block is fetched while those before it are
+// woken, and then what its stack ends with, while those after it are.
 void scheduler::expire_timers(deadline_clock::time_point until, std::size_t& most) noexcept {
-  std::array<timer_node*, 16> batch;
-  std::size_t size = 0;
-  const auto fire_batch = [&] {
-    for (timer_node* const each : std::span{batch}.first(std::exchange(size, 0))) on_timer(*each);
-  };
+  std::array<timer_node*, 16> fetched{};  // a ring
+  std::size_t taken = 0;
   timers_.expire_some(until, most, [&](timer_node& node) {
-    batch[size++] = &node;
     if (&node != &trim_timer_) warm_block(control_block::of(node));
-    if (size == batch.size()) fire_batch();
+    timer_node* const oldest = std::exchange(fetched[taken++ % fetched.size()], &node);
+    if (oldest != nullptr) on_timer(*oldest);
   });
-  fire_batch();
+  for (std::size_t i = 0; i < fetched.size(); ++i) {
+    timer_node* const oldest = fetched[(taken + i) % fetched.size()];
+    if (oldest != nullptr) on_timer(*oldest);
+  }
 }
 
 void scheduler::on_timer(timer_node& node) noexcept {
@@ -155,7 +164,9 @@ void scheduler::on_timer(timer_node& node) noexcept {
   control_block& block = control_block::of(node);
   const bool woken = wake(block.wait, wake_reason::timed_out);
   if (planted(bug::deadline_readies_again) && !woken) make_ready(block);
-  if (woken) warm_stack(block);
+  if (!woken) return;
+  warm_task(block);
+  warm_stack(block);
 }
 
 void scheduler::trim_later() noexcept {

@@ -14,7 +14,8 @@ namespace weft::detail {
 task_group_core::~task_group_core() {
   while (first_failed_ != nullptr) {
     control_block& each = *std::exchange(first_failed_, first_failed_->group_next);
-    // Not by whoever gives up the last reference, which may be a worker, a moment later.
+    // Not by whoever gives up the last share, which may be a thread that detaches it, a moment
+    // later.
     if (each.detached.load(std::memory_order_relaxed)) report_unless_retrieved(each);
     give_up_share(each);
   }
