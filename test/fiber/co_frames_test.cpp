@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include <weft/co.hpp>
 #include <weft/fiber/channel.hpp>
 
+#include "control_block.hpp"
 #include "support/runtime_fixture.hpp"
 
 namespace {
@@ -35,6 +37,20 @@ TEST_F(CoFrames, made_on_a_plain_thread_has_room_for_the_largest_of_its_class) {
               (size / frame_cache::step + 1) * frame_cache::step);
     free_frame(frame, size);
   }
+}
+
+TEST_F(CoFrames, are_all_the_memory_of_a_lambda_with_one_reference_beside_its_block) {
+  int calls = 0;
+  const auto function = [&calls]() -> task<> {
+    ++calls;
+    co_return;
+  };
+  using root = weft::co::detail::task_of<std::remove_const_t<decltype(function)>>::root;
+  static_assert(sizeof(root) <= weft::detail::inline_task_size);
+
+  run([&] { weft::co::spawn(function).join(); });
+
+  EXPECT_EQ(calls, 1);
 }
 
 TEST_F(CoFrames, of_a_plain_thread_is_used_again_by_a_worker) {

@@ -80,6 +80,19 @@ TEST_F(SpawnFunction, functions_of_every_size_keep_what_they_captured) {
   });
 }
 
+TEST_F(SpawnFunction, what_refers_to_four_others_needs_no_memory_beside_the_block) {
+  int a = 1;
+  int b = 2;
+  int c = 3;
+  int d = 0;
+  auto function = [&a, &b, &c, &d] { d = a + b + c; };
+  static_assert(sizeof(weft::detail::task<decltype(function)>) <= weft::detail::inline_task_size);
+
+  run([&] { spawn(function).join(); });
+
+  EXPECT_EQ(d, 6);
+}
+
 TEST_F(SpawnFunction, an_over_aligned_function_is_aligned) {
   struct alignas(256) aligned_function {
     std::uintptr_t operator()() const { return reinterpret_cast<std::uintptr_t>(this); }

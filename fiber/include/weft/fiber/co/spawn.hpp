@@ -13,12 +13,12 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <source_location>
 #include <type_traits>
 #include <utility>
 
 #include <weft/fiber/co/task.hpp>
+#include <weft/fiber/detail/manual_lifetime.hpp>
 #include <weft/fiber/fiber.hpp>
 
 namespace weft::co {
@@ -32,7 +32,7 @@ struct from_task {
     return task_access::take(std::move(given));
   }
 
-  void reset() noexcept {}
+  void end() noexcept {}
 };
 
 template <class Function>
@@ -46,10 +46,10 @@ public:
 
   auto make() { return task_access::take(std::invoke(*function_)); }
 
-  void reset() noexcept { function_.reset(); }
+  void end() noexcept { function_.destroy(); }
 
 private:
-  std::optional<Function> function_;
+  weft::detail::manual_lifetime<Function> function_;
 };
 
 // The root of a task: it starts its first coroutine and keeps what comes of it.
@@ -59,6 +59,11 @@ public:
   template <class Given>
   root_task(std::in_place_t /*tag*/, Given&& given)
       : continuation(&root_task::on_end), first_(source_.begin(std::forward<Given>(given))) {}
+
+  ~root_task() override {
+    first_.destroy();  // before what it may use
+    if (!this->has_outcome()) source_.end();
+  }
 
   void run() noexcept override {
     try {
@@ -75,7 +80,7 @@ public:
     this->failure = weft::detail::cancelled_before_start();
     const expected_drops with_it;
     first_.destroy();
-    source_.reset();
+    source_.end();
   }
 
   const co_frame* first_coroutine() const noexcept override {
@@ -106,7 +111,7 @@ private:
 
   void end() noexcept {
     first_.destroy();
-    source_.reset();
+    source_.end();
     weft::detail::running_worker->task_ended = true;
   }
 

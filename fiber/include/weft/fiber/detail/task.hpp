@@ -9,6 +9,7 @@
 #include <variant>
 
 #include <weft/fiber/detail/atomic.hpp>
+#include <weft/fiber/detail/manual_lifetime.hpp>
 
 namespace weft::detail {
 
@@ -52,13 +53,23 @@ public:
       std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_cv_t<T>>>;
 
   std::optional<stored> value;
+
+protected:
+  // Whether the function has been run, or abandoned. Until then it is there.
+  bool has_outcome() const noexcept { return value.has_value() || this->failure != nullptr; }
 };
 
 template <class Function>
 class task final : public task_result<std::invoke_result_t<Function>> {
 public:
   template <class F>
-  task(std::in_place_t, F&& function) : function_(std::in_place, std::forward<F>(function)) {}
+  task(std::in_place_t, F&& function) {
+    function_.emplace(std::forward<F>(function));
+  }
+
+  ~task() override {
+    if (!this->has_outcome()) function_.destroy();
+  }
 
   void run() noexcept override {
     using result = std::invoke_result_t<Function>;
@@ -74,16 +85,16 @@ public:
     } catch (...) {
       this->failure = std::current_exception();
     }
-    function_.reset();
+    function_.destroy();
   }
 
   void abandon() noexcept override {
     this->failure = cancelled_before_start();
-    function_.reset();
+    function_.destroy();
   }
 
 private:
-  std::optional<Function> function_;
+  manual_lifetime<Function> function_;
 };
 
 }  // namespace weft::detail
