@@ -1,8 +1,7 @@
 // The primitives in the form that coroutines await, behind the calls of the form that blocks: so
 // that the sentences of the conformance suite are written once.
 //
-// Each call runs a coroutine of the calling task to its end, which awaits the operation.
-// Threads: tasks of a runtime.
+// Threads: tasks of a runtime, in the body of a coroutine; see coroutine_body.hpp.
 #pragma once
 
 #include <chrono>
@@ -15,20 +14,20 @@
 
 #include <weft/co.hpp>
 
+#include "conformance/coroutine_body.hpp"
+
 namespace weft::test::awaited {
 
 /// Awaits what `make()` returns and returns what comes of it.
 template <class Make>
 auto await(Make make) {
-  using result = decltype(make().await_resume());
-  return co::block_on(
-      [](Make& operation) -> co::task<result> { co_return co_await operation(); }(make));
+  return coroutine_body::await(std::move(make));
 }
 
 /// The same for an operation that is a co::task.
 template <class T>
 T await_task(co::task<T> task) {
-  return co::block_on(std::move(task));
+  return await([&] { return std::move(task); });
 }
 
 class mutex : public weft::mutex {
@@ -138,6 +137,10 @@ class condition_variable : public weft::condition_variable {
 public:
   using lock_type = std::unique_lock<mutex>;
 
+  void wait(lock_type& lock) {
+    with(lock, [&](auto& held) { await_task(co_wait(held)); });
+  }
+
   void wait(lock_type& lock, std::error_code& ec) {
     with(lock, [&](auto& held) { await_task(co_wait(held, ec)); });
   }
@@ -150,6 +153,10 @@ public:
   template <std::predicate Condition>
   void wait(lock_type& lock, Condition condition, std::error_code& ec) {
     with(lock, [&](auto& held) { await_task(co_wait(held, condition, ec)); });
+  }
+
+  std::cv_status wait_for(lock_type& lock, any_duration duration) {
+    return with(lock, [&](auto& held) { return await_task(co_wait_for(held, duration)); });
   }
 
   template <std::predicate Condition>

@@ -91,6 +91,31 @@ struct with_awaits {
   static void sleep_for(any_duration duration, std::error_code& ec) {
     awaited::sleep_for(duration, ec);
   }
+
+  static co::task<> run_body(std::function<void()> body) {
+    return coroutine_body::run(std::move(body));
+  }
+
+  static void join(fiber<>& task) {
+    awaited::await([&] { return task.co_join(); });
+  }
+
+  static void until_others_wait() {
+    auto watch = spawn([] { testing::all_blocked(); });
+    join(watch);
+  }
+};
+
+/// The operations that block, called in a coroutine, which then keeps the stack it runs on.
+struct with_plain_calls_in_coroutines : with_plain_calls {
+  static co::task<> run_body(std::function<void()> body) {
+    body();
+    co_return;
+  }
+
+  static void join(fiber<>& task) { task.join(); }
+
+  static void until_others_wait() { testing::all_blocked(); }
 };
 
 struct as_fiber : with_plain_calls {
@@ -128,29 +153,28 @@ struct as_fiber : with_plain_calls {
   }
 };
 
+/// Tasks made of coroutines; `Operations` has `co::task<> run_body(std::function<void()>)`,
+/// `join(fiber<>&)` and `until_others_wait()` beside the operations.
 template <class Operations>
 struct as_coroutine : Operations {
   class task {
   public:
     explicit task(std::function<void()> body)
         : task_(co::spawn([this, body = std::move(body)]() -> co::task<> {
-            scope_.run(body);
-            co_return;
+            co_await Operations::run_body([&] { scope_.run(body); });
           })) {}
 
     task(const task&) = delete;
     task& operator=(const task&) = delete;
     ~task() = default;
 
-    void join() {
-      awaited::await([this] { return task_.co_join(); });
-    }
+    void join() { Operations::join(task_); }
 
     void request_cancel() { scope_.request_cancel(); }
 
     bool ended() const noexcept { return scope_.ended(); }
 
-    static void until_it_waits() { testing::all_blocked(); }
+    static void until_it_waits() { Operations::until_others_wait(); }
 
   private:
     task_scope scope_;
@@ -163,10 +187,7 @@ struct as_coroutine : Operations {
     instance.run([&] {
       const testing::leak_check nothing_is_left{
           [](const std::string& leak) { ADD_FAILURE() << "left over: " << leak; }};
-      auto main_task = co::spawn([&]() -> co::task<> {
-        body();
-        co_return;
-      });
+      auto main_task = co::spawn([&] { return Operations::run_body(body); });
       main_task.join();
       main_task.result();
     });
@@ -249,7 +270,7 @@ protected:
 };
 
 using as_awaiting_coroutine = as_coroutine<with_awaits>;
-using as_blocking_coroutine = as_coroutine<with_plain_calls>;
+using as_blocking_coroutine = as_coroutine<with_plain_calls_in_coroutines>;
 
 using modes = ::testing::Types<as_fiber, as_thread, as_awaiting_coroutine, as_blocking_coroutine>;
 

@@ -26,15 +26,18 @@ class ScopeExpiry : public conformance<Mode> {};
 TYPED_TEST_SUITE(ScopeExpiry, modes, mode_names);
 
 // Something of each kind to wait for, that does not come.
+template <class Mode>
 struct things {
-  weft::channel<int> channel;
-  weft::event event;
-  weft::semaphore semaphore{0};
-  weft::mutex mutex;
-  weft::condition_variable condition;
+  using lock_type = std::unique_lock<typename Mode::mutex>;
+
+  typename Mode::template channel<int> channel;
+  typename Mode::event event;
+  typename Mode::semaphore semaphore{0};
+  typename Mode::mutex mutex;
+  typename Mode::condition_variable condition;
 
   // Calls `wait` with a lock of the mutex.
-  void locked(const std::function<void(std::unique_lock<weft::mutex>&)>& wait) {
+  void locked(const std::function<void(lock_type&)>& wait) {
     std::unique_lock lock{mutex};
     wait(lock);
     ADD_FAILURE() << "returned";
@@ -43,10 +46,13 @@ struct things {
 
 constexpr auto never = [] { return false; };
 
-using named_wait = std::pair<std::string, std::function<void(things&)>>;
+template <class Mode>
+using named_wait = std::pair<std::string, std::function<void(things<Mode>&)>>;
 
-const std::vector<named_wait>& waits_without_end() {
-  static const std::vector<named_wait> all{
+template <class Mode>
+std::vector<named_wait<Mode>> waits_without_end() {
+  using things = things<Mode>;
+  return {
       {"send", [](things& of) { of.channel.send(1); }},
       {"receive", [](things& of) { of.channel.receive(); }},
       {"event", [](things& of) { of.event.wait(); }},
@@ -54,13 +60,14 @@ const std::vector<named_wait>& waits_without_end() {
       {"condition", [](things& of) { of.locked([&](auto& lock) { of.condition.wait(lock); }); }},
       {"condition and predicate",
        [](things& of) { of.locked([&](auto& lock) { of.condition.wait(lock, never); }); }},
-      {"sleep", [](things&) { weft::this_fiber::sleep_for(weft::clock::duration::max()); }},
+      {"sleep", [](things&) { Mode::sleep_for(weft::clock::duration::max()); }},
   };
-  return all;
 }
 
-const std::vector<named_wait>& waits_of_an_hour() {
-  static const std::vector<named_wait> all{
+template <class Mode>
+std::vector<named_wait<Mode>> waits_of_an_hour() {
+  using things = things<Mode>;
+  return {
       {"send_for", [](things& of) { of.channel.send_for(1, 1h); }},
       {"receive_for", [](things& of) { of.channel.receive_for(1h); }},
       {"event", [](things& of) { of.event.wait_for(1h); }},
@@ -70,11 +77,11 @@ const std::vector<named_wait>& waits_of_an_hour() {
       {"condition and predicate",
        [](things& of) { of.locked([&](auto& lock) { of.condition.wait_for(lock, 1h, never); }); }},
   };
-  return all;
 }
 
 // Of a wait that throws errc::timed_out.
-void expect_timed_out(const named_wait& wait, things& of) {
+template <class Mode>
+void expect_timed_out(const named_wait<Mode>& wait, things<Mode>& of) {
   std::optional<std::error_code> thrown;
   try {
     wait.second(of);
@@ -85,9 +92,10 @@ void expect_timed_out(const named_wait& wait, things& of) {
   EXPECT_EQ(*thrown, weft::errc::timed_out) << wait.first;
 }
 
-void expect_expiry_is_thrown(const std::vector<named_wait>& waits) {
-  things of;
-  for (const named_wait& each : waits) {
+template <class Mode>
+void expect_expiry_is_thrown(const std::vector<named_wait<Mode>>& waits) {
+  things<Mode> of;
+  for (const auto& each : waits) {
     const weft::timeout limit{2ms};
     expect_timed_out(each, of);
     expect_timed_out(each, of);  // expired before it began
@@ -95,20 +103,21 @@ void expect_expiry_is_thrown(const std::vector<named_wait>& waits) {
 }
 
 TYPED_TEST(ScopeExpiry, is_thrown_by_waits_without_a_deadline_of_their_own) {
-  this->run([] { expect_expiry_is_thrown(waits_without_end()); });
+  this->run([] { expect_expiry_is_thrown(waits_without_end<TypeParam>()); });
 }
 
 TYPED_TEST(ScopeExpiry, is_thrown_by_waits_with_a_later_deadline_of_their_own) {
-  this->run([] { expect_expiry_is_thrown(waits_of_an_hour()); });
+  this->run([] { expect_expiry_is_thrown(waits_of_an_hour<TypeParam>()); });
 }
 
 TYPED_TEST(ScopeExpiry, is_thrown_by_a_timed_lock) {
   this->run([] {
-    things of;
+    things<TypeParam> of;
     of.mutex.lock();
     typename TestFixture::task other{[&] {
       const weft::timeout limit{2ms};
-      expect_timed_out({"try_lock_for", [](things& locked) { locked.mutex.try_lock_for(1h); }}, of);
+      expect_timed_out<TypeParam>(
+          {"try_lock_for", [](auto& locked) { locked.mutex.try_lock_for(1h); }}, of);
     }};
     other.join();
     of.mutex.unlock();
@@ -117,7 +126,7 @@ TYPED_TEST(ScopeExpiry, is_thrown_by_a_timed_lock) {
 
 TYPED_TEST(ScopeExpiry, is_not_taken_for_what_a_nearer_deadline_of_the_wait_returns) {
   this->run([] {
-    things of;
+    things<TypeParam> of;
     const weft::timeout limit{1h};
     std::unique_lock lock{of.mutex};
 
@@ -133,7 +142,7 @@ TYPED_TEST(ScopeExpiry, is_not_taken_for_what_a_nearer_deadline_of_the_wait_retu
 // The condition of this loop never becomes true.
 TYPED_TEST(ScopeExpiry, ends_a_loop_of_short_waits) {
   this->run([] {
-    things of;
+    things<TypeParam> of;
     EXPECT_FALSE(weft::move_on_after(5ms, [&] {
       while (!of.event.wait_for(1ms)) {
       }

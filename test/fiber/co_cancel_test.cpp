@@ -84,6 +84,20 @@ task<> wait_until_condition(things& all, std::error_code& ec) {
   EXPECT_TRUE(hold.owns_lock());
 }
 
+task<> wait_for_condition_in_time(things& all, std::error_code& ec) {
+  auto hold = co_await all.of_condition.co_scoped_lock();
+  co_await all.silent.co_wait_for(hold, 24h, ec);
+  EXPECT_TRUE(hold.owns_lock());
+}
+
+task<> wait_until_condition_in_time(things& all, std::error_code& ec) {
+  auto hold = co_await all.of_condition.co_scoped_lock();
+  const bool holds = co_await all.silent.co_wait_for(
+      hold, 24h, [] { return false; }, ec);
+  EXPECT_FALSE(holds);
+  EXPECT_TRUE(hold.owns_lock());
+}
+
 const wait_case wait_cases[] = {
     {"sleep", [](things&, std::error_code& ec) -> task<> { co_await weft::co::sleep_for(24h, ec); },
      nullptr},
@@ -95,14 +109,40 @@ const wait_case wait_cases[] = {
     {"semaphore",
      [](things& all, std::error_code& ec) -> task<> { co_await all.none.co_acquire(ec); },
      [](things& all) { all.none.release(); }},
+    {"timed_semaphore",
+     [](things& all, std::error_code& ec) -> task<> {
+       const bool taken = co_await all.none.co_try_acquire_for(24h, ec);
+       EXPECT_EQ(taken, !ec);
+     },
+     [](things& all) { all.none.release(); }},
     {"mutex", [](things& all, std::error_code& ec) -> task<> { co_await all.lock.co_lock(ec); },
      nullptr},
+    {"timed_mutex",
+     [](things& all, std::error_code& ec) -> task<> {
+       const bool taken = co_await all.lock.co_try_lock_for(24h, ec);
+       EXPECT_FALSE(taken);
+     },
+     nullptr},
+    {"timed_condition_that_holds", wait_until_condition_in_time, nullptr},
+    {"timed_condition", wait_for_condition_in_time, nullptr},
     {"condition", wait_for_condition, [](things& all) { all.silent.notify_all(); }},
     {"condition_that_holds", wait_until_condition, nullptr},
     {"receive",
      [](things& all, std::error_code& ec) -> task<> { co_await all.empty.co_receive(ec); },
      [](things& all) { all.empty.send(1); }},
     {"send", [](things& all, std::error_code& ec) -> task<> { co_await all.full.co_send(2, ec); },
+     [](things& all) { all.full.receive(); }},
+    {"timed_receive",
+     [](things& all, std::error_code& ec) -> task<> {
+       const auto got = co_await all.empty.co_receive_for(24h, ec);
+       EXPECT_EQ(got.has_value(), !ec);
+     },
+     [](things& all) { all.empty.send(1); }},
+    {"timed_send",
+     [](things& all, std::error_code& ec) -> task<> {
+       const bool sent = co_await all.full.co_send_for(2, 24h, ec);
+       EXPECT_EQ(sent, !ec);
+     },
      [](things& all) { all.full.receive(); }},
     {"join", [](things& all, std::error_code& ec) -> task<> { co_await all.sleeper.co_join(ec); },
      nullptr},

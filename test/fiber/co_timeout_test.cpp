@@ -62,6 +62,28 @@ TEST_F(CoTimeout, of_the_scope_around_it_is_no_reason_to_move_on) {
   });
 }
 
+TEST_F(CoTimeout, that_passes_together_with_that_of_the_scope_around_it_is_none_of_its_own) {
+  run([] {
+    weft::timeout outer{24h};
+    const auto both = [&outer]() -> task<> {
+      std::error_code ec;
+      co_await weft::co::sleep_for(24h, ec);
+      EXPECT_EQ(ec, weft::errc::timed_out);
+      outer.expire_after(0ms);
+      co_await weft::co::sleep_for(24h);
+    };
+    EXPECT_THROW(block_on(move_on_after(1ms, both)), std::system_error);
+  });
+}
+
+TEST_F(CoTimeout, around_a_cancelled_scope_is_no_reason_to_move_on) {
+  run([] {
+    weft::cancel_scope outer;
+    outer.request_cancel();
+    EXPECT_EQ(error_of(move_on_after(24h, [] { return after(24h); })), weft::errc::cancelled);
+  });
+}
+
 TEST_F(CoTimeout, lets_every_other_error_through) {
   run([] {
     const auto failing = []() -> task<int> {

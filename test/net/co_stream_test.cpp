@@ -403,6 +403,44 @@ TEST_F(CoStreamWrite, a_cancelled_write_says_how_much_went_out_and_keeps_nothing
   }
 }
 
+TEST_F(CoStreamWrite, a_cancelled_flush_says_how_much_went_out_and_the_next_one_sends_the_rest) {
+  run([] {
+    auto [ours, peer] = stream_over(unix_pair());
+    const std::size_t before = fill(ours.socket().native_handle());
+    const std::string data = pattern(borrowed_bytes::capacity);
+    ours.write(data);
+    const outcome result = cancel_while_suspended([&s = ours](auto& ec) { return s.co_flush(ec); });
+    EXPECT_EQ(result.ec, errc::cancelled);
+    EXPECT_EQ(result.count + ours.pending(), data.size());
+    recv_all(peer, before);
+    in_coroutine([&s = ours]() -> co::task<> {
+      co_await s.co_write("more");
+      co_await s.co_shutdown();
+    });
+
+    EXPECT_TRUE(recv_until_end(peer) == data + "more");
+  });
+}
+
+TEST_F(CoStreamWrite, a_cancelled_shutdown_leaves_what_was_not_sent_to_the_next) {
+  run([] {
+    auto [ours, peer] = stream_over(unix_pair());
+    const std::size_t before = fill(ours.socket().native_handle());
+    ours.write("the rest");
+    const outcome result =
+        cancel_while_suspended([&s = ours](std::error_code& ec) -> co::task<std::size_t> {
+          co_await s.co_shutdown(ec);
+          co_return s.pending();
+        });
+    EXPECT_EQ(result.ec, errc::cancelled);
+    EXPECT_EQ(result.count, 8u);
+    recv_all(peer, before);
+    in_coroutine([&s = ours]() -> co::task<> { co_await s.co_shutdown(); });
+
+    EXPECT_EQ(recv_until_end(peer), "the rest");
+  });
+}
+
 TEST_F(CoStreamWrite, a_flush_that_waits_ends_when_the_stream_is_closed) {
   run([] {
     auto [ours, peer] = stream_over(unix_pair());
