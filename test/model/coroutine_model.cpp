@@ -1,6 +1,7 @@
 // Coroutines that wait in a queue, for a condition, for a count and on a channel, with deadlines
 // and cancellations: what the models of threads and fibers check, of tasks that suspend.
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <system_error>
 
@@ -99,6 +100,46 @@ co::task<> wait_for_condition(condition& shared) {
   check(shared.later.is_set(), "a wake-up does not come to a later wait");
 }
 
+struct guarded_count {
+  mutex lock;
+  int inside = 0;
+  int entered = 0;
+
+  void enter() {
+    check(++inside == 1, "one task at a time holds the mutex");
+    let_others_run();
+    ++entered;
+    --inside;
+  }
+};
+
+co::task<> lock_twice(guarded_count& shared) {
+  for (int i = 0; i < 2; ++i) {
+    const auto hold = co_await shared.lock.co_scoped_lock();
+    shared.enter();
+  }
+}
+
+co::task<> try_twice(guarded_count& shared, int& got) {
+  for (int i = 0; i < 2; ++i) {
+    const bool has = co_await shared.lock.co_try_lock_until(soon());
+    if (!has) continue;
+    shared.enter();
+    shared.lock.unlock();
+    ++got;
+  }
+}
+
+co::task<> wait_cancelled(std::error_code& ended) {
+  event never;
+  co_await never.co_wait(ended);
+}
+
+co::task<> join(task_group& group, event& known, std::error_code& joined) {
+  known.set();
+  co_await group.co_join(joined);
+}
+
 co::task<> acquire_in_time(semaphore& counts) {
   const bool got = co_await counts.co_try_acquire_until(soon());
   if (got) counts.release();
@@ -150,6 +191,51 @@ void wait_again_of_coroutine_model(execution& threads) {
   threads.go();
 
   check(shared.queue.empty(), "no wait stays published");
+}
+
+void mutex_of_coroutines_model(execution& threads) {
+  guarded_count shared;
+  int got = 0;
+  threads.thread("coroutine", [&] { in_coroutine(lock_twice(shared)); });
+  threads.thread("timed", [&] { in_coroutine(try_twice(shared, got)); });
+  threads.thread("thread", [&] {
+    const std::lock_guard hold{shared.lock};
+    shared.enter();
+  });
+
+  threads.go();
+
+  check(shared.entered == 3 + got, "who got the mutex has been in");
+  check(shared.lock.try_lock(), "the mutex is free in the end");
+  shared.lock.unlock();
+}
+
+// Its owner leaves it while a coroutine joins it and a thread cancels it.
+void task_group_of_coroutines_model(execution& threads) {
+  task_group* group = nullptr;
+  event known;
+  threads.thread("worker", [&] {
+    in_fiber([&] {
+      auto held = std::make_unique<task_group>();
+      group = held.get();
+      std::error_code ended;
+      std::error_code joined;
+      held->spawn([&] { return wait_cancelled(ended); });
+      auto joiner = co::spawn([&] { return join(*group, known, joined); });
+
+      held.reset();
+
+      check(ended == errc::cancelled, "the owner waits for the tasks");
+      joiner.join();
+      check(!joined, "a join is not cancelled by the cancellation of the group");
+    });
+  });
+  threads.thread("canceller", [&] {
+    known.wait();
+    group->request_cancel();
+  });
+
+  threads.go();
 }
 
 void condition_of_coroutine_model(execution& threads) {

@@ -5,9 +5,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <utility>
 
 #include "execution.hpp"
 #include "schedule_point.hpp"
@@ -16,6 +19,9 @@ namespace weft::model {
 namespace {
 
 enum class file_kind : std::uint8_t { stream, epoll, event };
+
+// Of who waits in poll(2) for descriptors, whichever they are: each looks for itself.
+constexpr std::uint64_t key_of_poll = ~std::uint64_t{0};
 
 // What an epoll instance knows of a file that it watches.
 struct watch {
@@ -106,6 +112,7 @@ std::uint64_t key_of_instance(int instance) noexcept {
 std::uint64_t key_of_epoll(int number) noexcept { return static_cast<std::uint64_t>(number); }
 
 void raise_edges(file& target) noexcept {
+  wake(sleep_kind::poll, key_of_poll, SIZE_MAX);
   for (watch& each : target.watches) {
     each.edge = true;
     wake(sleep_kind::poll, key_of_epoll(each.epoll), SIZE_MAX);
@@ -226,6 +233,44 @@ int epoll_waiting(int epoll, epoll_event* events, int capacity, int milliseconds
   }
 }
 
+// A descriptor that is closed meanwhile stays open for the call.
+int poll_files(pollfd* watched, std::size_t count, time_point deadline) noexcept {
+  before_access();
+  constexpr std::size_t most_watched = 2;
+  check(count <= most_watched, "a poll is for few descriptors");
+  std::array<file*, most_watched> files{};
+  for (std::size_t i = 0; i < count; ++i) files[i] = &open_file(watched[i].fd);
+  for (;;) {
+    int ready = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      watched[i].revents = 0;
+      if (files[i]->readable != 0) watched[i].revents |= watched[i].events & POLLIN;
+      if (files[i]->kind == file_kind::stream) watched[i].revents |= watched[i].events & POLLOUT;
+      if (watched[i].revents != 0) ++ready;
+    }
+    if (ready != 0) return ready;
+    if (!sleep(sleep_kind::poll, key_of_poll, deadline)) return 0;
+  }
+}
+
+time_point end_of(const timespec* left) noexcept {
+  if (left == nullptr) return time_point::max();
+  return now() + std::chrono::seconds{left->tv_sec} + std::chrono::nanoseconds{left->tv_nsec};
+}
+
+ssize_t read_event(int number, void* count) noexcept {
+  before_access();
+  file& target = open_file(number);
+  check(target.kind == file_kind::event, "only eventfds are read here");
+  if (target.readable == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  const auto value = static_cast<std::uint64_t>(std::exchange(target.readable, 0));
+  std::memcpy(count, &value, sizeof value);
+  return sizeof value;
+}
+
 ssize_t write_event(int number, std::size_t size) noexcept {
   before_access();
   file& target = open_file(number);
@@ -242,6 +287,8 @@ extern "C" {
 
 int __real_close(int fd);
 ssize_t __real_write(int fd, const void* data, size_t size);
+ssize_t __real_read(int fd, void* data, size_t size);
+int __real_ppoll(pollfd* watched, nfds_t count, const timespec* left, const sigset_t* mask);
 
 int __wrap_epoll_create1(int /*flags*/) { return weft::model::open(weft::model::file_kind::epoll); }
 
@@ -266,6 +313,16 @@ int __wrap_close(int fd) {
 ssize_t __wrap_write(int fd, const void* data, size_t size) {
   if (fd < weft::model::first_number) return __real_write(fd, data, size);
   return weft::model::write_event(fd, size);
+}
+
+ssize_t __wrap_read(int fd, void* data, size_t size) {
+  if (fd < weft::model::first_number) return __real_read(fd, data, size);
+  return weft::model::read_event(fd, data);
+}
+
+int __wrap_ppoll(pollfd* watched, nfds_t count, const timespec* left, const sigset_t* mask) {
+  if (!weft::model::in_run()) return __real_ppoll(watched, count, left, mask);
+  return weft::model::poll_files(watched, count, weft::model::end_of(left));
 }
 
 }  // extern "C"

@@ -58,6 +58,35 @@ void mutex_model(execution& threads) {
   shared.lock.unlock();
 }
 
+// ---- event --------------------------------------------------------------------------------------
+
+namespace {
+
+void wait_in_time(event& shared, event& later) {
+  shared.wait_until(soon());
+  later.wait();
+  check(later.is_set(), "a wake-up does not come to a later wait");
+}
+
+}  // namespace
+
+// Whoever waits without a deadline goes on, though the first set() may be taken back before it
+// looks.
+void event_model(execution& threads) {
+  event shared;
+  event later;
+  threads.thread("timed", [&] { wait_in_time(shared, later); });
+  threads.thread("fiber", [&] { in_fiber([&] { shared.wait(); }); });
+  threads.thread("setter", [&] {
+    shared.set();
+    shared.reset();
+    shared.set();
+    later.set();
+  });
+
+  threads.go();
+}
+
 // ---- condition_variable -------------------------------------------------------------------------
 
 namespace {

@@ -20,6 +20,8 @@ constexpr std::array models{
     model{"poller", "two threads wake a worker that goes to sleep in epoll_wait(2)", poller_model},
     model{"run_end", "a thread posts a fiber while the run of two workers ends", run_end_model},
     model{"mutex", "two threads, one with a deadline, and a fiber", mutex_model},
+    model{"event", "set, reset and set while a fiber waits and a thread does for some time",
+          event_model},
     model{"condition", "a fiber waits with a deadline, a thread notifies", condition_model},
     model{"semaphore", "counts given while a wait for one times out", semaphore_model},
     model{"unbuffered_channel", "two senders and two receivers, deadlines and close",
@@ -44,6 +46,11 @@ constexpr std::array models{
           wait_queue_of_coroutines_model},
     model{"wait_again_of_coroutine", "a coroutine is woken, and cancelled before it waits again",
           wait_again_of_coroutine_model},
+    model{"mutex_of_coroutines", "two coroutines, one with a deadline, and a thread",
+          mutex_of_coroutines_model},
+    model{"task_group_of_coroutines",
+          "its owner leaves while a coroutine joins it and a thread cancels it",
+          task_group_of_coroutines_model},
     model{"condition_of_coroutine", "a coroutine waits with a deadline, a thread notifies",
           condition_of_coroutine_model},
     model{"semaphore_of_coroutines", "counts given while a coroutine's wait for one times out",
@@ -67,6 +74,10 @@ constexpr std::array models{
           descriptor_of_coroutine_closed_by_thread_model},
     model{"reused_number", "a number comes again while the old stream still has events",
           reused_number_model},
+    model{"polling_thread", "a plain thread in poll(2): bytes come while it is cancelled",
+          polling_thread_model},
+    model{"polling_thread_and_close", "the same, while another thread closes the descriptor",
+          polling_thread_and_close_model},
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ void inbox_model(execution& threads);
 void poller_model(execution& threads);
 void run_end_model(execution& threads);
 void mutex_model(execution& threads);
+void event_model(execution& threads);
 void condition_model(execution& threads);
 void semaphore_model(execution& threads);
 void unbuffered_channel_model(execution& threads);
@@ -42,6 +43,8 @@ void fiber_end_model(execution& threads);
 void fiber_end_on_another_worker_model(execution& threads);
 void wait_queue_of_coroutines_model(execution& threads);
 void wait_again_of_coroutine_model(execution& threads);
+void mutex_of_coroutines_model(execution& threads);
+void task_group_of_coroutines_model(execution& threads);
 void condition_of_coroutine_model(execution& threads);
 void semaphore_of_coroutines_model(execution& threads);
 void channel_of_coroutines_model(execution& threads);
@@ -53,5 +56,7 @@ void reused_number_of_coroutine_model(execution& threads);
 void descriptor_closed_by_thread_model(execution& threads);
 void descriptor_of_coroutine_closed_by_thread_model(execution& threads);
 void reused_number_model(execution& threads);
+void polling_thread_model(execution& threads);
+void polling_thread_and_close_model(execution& threads);
 
 }  // namespace weft::model
