@@ -26,6 +26,14 @@ constexpr auto budget_reserve = 1s;
 // Of the samples that do not count.
 constexpr std::chrono::duration<double> short_time = 150ms;
 
+// What does not count need not be long.
+bench short_samples(const bench& setup) {
+  bench result = setup;
+  result.warm_up = std::min(result.warm_up, short_time);
+  result.seconds = std::min(result.seconds, short_time);
+  return result;
+}
+
 constexpr unsigned capacity_samples = 3;
 
 class campaign {
@@ -35,8 +43,7 @@ public:
       : settings_{settings}, plan_{wanted}, setup_{setup},
         deadline_{begin + settings.budget.value_or(24h * 365)}, random_{settings.seed},
         warm_up_{short_samples(setup)},
-        progress_{settings.rounds, settings.warm_up_rounds * time_of_round(wanted, warm_up_) +
-                                       settings.rounds * time_of_round(wanted, setup)} {}
+        progress_{settings.rounds, expected_time_of(settings, wanted, setup)} {}
 
   campaign_result run() {
     try {
@@ -91,7 +98,7 @@ private:
   // no time for all of them.
   template <typename Take>
   bool for_each_sample(Take take) {
-    for (const load_case& load : plan_.cases) {
+    for (const load_case& load : shuffled(plan_.cases)) {
       for (const server& what : shuffled(plan_.servers)) {
         if (plan::has(load, what) && !given_up(load, what)) take(load, what);
         if (result_.out_of_time) return false;
@@ -157,25 +164,18 @@ private:
     return failed;
   }
 
-  // What does not count need not be long.
-  static bench short_samples(const bench& setup) {
-    bench result = setup;
-    result.warm_up = std::min(result.warm_up, short_time);
-    result.seconds = std::min(result.seconds, short_time);
-    return result;
-  }
-
   bool given_up(const load_case& load, const server& what) const {
     const auto found = failures_.find({load.name(), what.name});
     return found != failures_.end() && found->second >= most_failures;
   }
 
   // Not std::shuffle, whose order for a seed differs between libraries.
-  std::vector<server> shuffled(std::vector<server> servers) {
-    for (std::size_t left = servers.size(); left > 1; --left) {
-      std::swap(servers[left - 1], servers[random_() % left]);
+  template <typename Item>
+  std::vector<Item> shuffled(std::vector<Item> items) {
+    for (std::size_t left = items.size(); left > 1; --left) {
+      std::swap(items[left - 1], items[random_() % left]);
     }
-    return servers;
+    return items;
   }
 
   const options& settings_;
@@ -192,6 +192,27 @@ private:
 };
 
 }  // namespace
+
+std::chrono::duration<double> expected_time_of(const options& settings, const plan& wanted,
+                                               const bench& setup) {
+  const auto all = settings.warm_up_rounds * time_of_round(wanted, short_samples(setup)) +
+                   settings.rounds * time_of_round(wanted, setup);
+  if (!settings.budget) return all;
+  return std::min<std::chrono::duration<double>>(all, *settings.budget);
+}
+
+void shorten_samples(const options& settings, const plan& wanted, bench& setup) {
+  if (!settings.budget || settings.samples_are_as_long_as_asked) return;
+  options unlimited = settings;
+  unlimited.budget.reset();
+  constexpr int least_percent = 40;
+  constexpr int step = 5;
+  for (int percent = 100; percent >= least_percent; percent -= step) {
+    setup.seconds = settings.seconds * percent / 100;
+    setup.warm_up = settings.warm_up * percent / 100;
+    if (expected_time_of(unlimited, wanted, setup) + budget_reserve <= *settings.budget) return;
+  }
+}
 
 campaign_result run_campaign(const options& settings, const plan& wanted, const bench& setup,
                              steady::time_point begin) {

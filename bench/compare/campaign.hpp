@@ -7,6 +7,7 @@
 // Threads: for the only thread of the process.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -28,6 +29,15 @@ struct campaign_result {
   bool out_of_time = false;                  ///< the budget ended it before the last round
   int stopped_by = 0;                        ///< the signal that ended it, or 0
 };
+
+/// Returns how long the campaign is expected to take: no longer than its budget.
+std::chrono::duration<double> expected_time_of(const options& settings, const plan& wanted,
+                                               const bench& setup);
+
+/// Makes the samples of `setup` shorter, down to 40 %, as far as it takes for all rounds to fit
+/// into the budget; where not even that is enough the run ends with fewer rounds. Does nothing
+/// where the user has said how long they are.
+void shorten_samples(const options& settings, const plan& wanted, bench& setup);
 
 /// Takes all samples, with a progress line on stderr if that is a terminal. `begin` is when the
 /// budget of `settings` begins. A signal ends it early.

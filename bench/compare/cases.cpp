@@ -189,6 +189,8 @@ std::vector<load_case> cases_of(extent how_much) {
           at_rate(95),
           other(case_kind::churn, 64),
           other(case_kind::idle, 10'000),
+          other(case_kind::parked, 10),
+          other(case_kind::parked, 100),
           other(case_kind::parked, 1000),
           other(case_kind::parked, 10'000),
           other(case_kind::parked, 100'000),

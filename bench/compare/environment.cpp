@@ -1,9 +1,12 @@
 #include "environment.hpp"
 
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -53,6 +56,25 @@ std::map<std::string, std::string> mitigations() {
   return found;
 }
 
+// What the peers are made of, as far as it is installed: "golang-go 2:1.19~1, ...".
+std::string packages() {
+  const auto close = [](std::FILE* pipe) { ::pclose(pipe); };
+  const std::unique_ptr<std::FILE, decltype(close)> pipe{
+      ::popen(
+          "dpkg-query --show --showformat='${Package} ${Version}\\n' libboost1.81-dev golang-go "
+          "libst-dev python3 python3-gevent python3-uvloop 2>/dev/null",
+          "re"),
+      close};
+  std::string all;
+  std::array<char, 256> line;
+  while (pipe && std::fgets(line.data(), line.size(), pipe.get()) != nullptr) {
+    std::string each{line.data()};
+    while (!each.empty() && each.back() <= ' ') each.pop_back();
+    if (!each.empty()) all += (all.empty() ? "" : ", ") + each;
+  }
+  return all;
+}
+
 // In a few words: how many are on, and what is left open.
 std::string in_short(const std::map<std::string, std::string>& all) {
   if (all.empty()) return unknown;
@@ -78,6 +100,7 @@ environment read_environment() {
   result.build_type = or_unknown(WEFT_COMPARE_BUILD_TYPE);
   result.governor = or_unknown(first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
   result.mitigations = mitigations();
+  result.packages = or_unknown(packages());
   result.commit = or_unknown(WEFT_COMPARE_COMMIT);
   return result;
 }

@@ -16,7 +16,8 @@ struct environment {
   std::string build_type;
   std::string governor;                            ///< of the first core, or `unknown`
   std::map<std::string, std::string> mitigations;  ///< by weakness, as the kernel states them
-  std::string commit;  ///< that was built, `-dirty` with changes; or `unknown`
+  std::string packages;  ///< of Debian, of what is compared, with their versions
+  std::string commit;    ///< that was built, `-dirty` with changes; or `unknown`
 
   /// Returns the essence in two lines.
   std::string text() const;

@@ -101,6 +101,10 @@ private:
     case case_kind::idle: list.emplace_back("--idle"); break;
     default:
       list.insert(list.end(), {"--depth", std::to_string(load_case_.depth)});
+      // A process for each core, for one alone may be slower than the server.
+      list.insert(list.end(),
+                  {"--clients", std::to_string(std::min<std::size_t>(setup_.cores.load.size(),
+                                                                     load_case_.connections))});
       if (rate_) list.insert(list.end(), {"--rate", fmt::format("{:.0f}", *rate_)});
       break;
     }

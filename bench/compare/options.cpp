@@ -24,9 +24,9 @@ constexpr std::string_view footer =
     "of the capacity; churn-CONNECTIONS; idle-CONNECTIONS; parked-TASKS, spawn-TASKS, "
     "chain-DEPTH.\n"
     "--list tells what they are, and which of the servers are there.\n"
-    "Exit codes: 0 all was measured that others left CPU time for; 1 a server or a sample failed, "
-    "or\n"
-    "nothing could be measured;\n"
+    "Exit codes: 0 all was measured that is installed and that others left CPU time for; 1 a "
+    "server\n"
+    "of --only is missing, a server or a sample failed, or nothing could be measured;\n"
     "2 a bad argument; 130 ended by Ctrl-C, 143 by SIGTERM, after the table of what was "
     "measured.\n";
 
@@ -76,9 +76,11 @@ void add_files(tools::command_line& arguments, raw_options& raw) {
   arguments.add_text("--out", raw.page_file, "file for the report as a page of HTML")
       .checked(tools::not_empty("the name of a file"), "");
   arguments
-      .add_text("--results", raw.results_file,
-                "file of Markdown, in which the part of an earlier run is replaced; with --full it "
-                "is bench/RESULTS.md of the sources unless another is named")
+      .add_text(
+          "--results", raw.results_file,
+          "file of Markdown, in which the part of an earlier run is replaced; with --full, of "
+          "all cases, servers and rounds, it is bench/RESULTS.md of the sources unless "
+          "another is named")
       .checked(tools::not_empty("the name of a file"), "");
 }
 
@@ -125,6 +127,15 @@ void choose_cases(const raw_options& raw, options& settings) {
   if (raw.cases.empty()) settings.cases = cases_of(settings.how_much);
   refuse_twice(settings.cases, "--cases", [](const load_case& each) { return each.name(); });
   if (raw.connections.empty()) return;
+  // Who wants a number that only --full has need not measure the rest of that.
+  const auto has = [&](const std::string& text) {
+    return std::ranges::any_of(settings.cases, [&](const load_case& each) {
+      return !is_task_load(each.kind) && each.connections == parse_connections(text);
+    });
+  };
+  if (raw.cases.empty() && !std::ranges::all_of(raw.connections, has)) {
+    settings.cases = cases_of(extent::full);
+  }
   std::erase_if(settings.cases, [&](const load_case& each) {
     return is_task_load(each.kind) ||
            std::none_of(raw.connections.begin(), raw.connections.end(), [&](const auto& text) {
@@ -139,6 +150,7 @@ void choose_cases(const raw_options& raw, options& settings) {
 
 void choose_servers(const raw_options& raw, options& settings) {
   for (const std::string& name : raw.servers) settings.servers.push_back(find_server(name));
+  settings.servers_are_named = !raw.servers.empty();
   refuse_twice(settings.servers, "--only", [](const server& each) { return each.name; });
   if (!raw.servers.empty()) return;
   if (!raw.quick) {
@@ -163,11 +175,15 @@ void finish(const raw_options& raw, options& settings) {
   settings.warm_up_rounds = raw.warm_up_rounds.value_or(warm_up_rounds);
   settings.seconds = std::chrono::duration<double>{raw.seconds.value_or(standard.seconds)};
   settings.warm_up = std::chrono::duration<double>{raw.warm_up.value_or(standard.warm_up)};
+  settings.samples_are_as_long_as_asked = raw.seconds || raw.warm_up;
   settings.seed = raw.seed ? *raw.seed : std::random_device{}();
   settings.json_file = raw.json_file;
   settings.page_file = raw.page_file;
   settings.results_file = raw.results_file;
-  if (raw.full && !raw.results_file) settings.results_file = results_of_sources();
+  // What is in the README comes from whole runs alone.
+  const bool whole = raw.cases.empty() && raw.connections.empty() && raw.servers.empty() &&
+                     !raw.rounds && !raw.seconds && !raw.warm_up && !raw.warm_up_rounds;
+  if (raw.full && whole && !raw.results_file) settings.results_file = results_of_sources();
   settings.list = raw.list;
   if (raw.json_file && raw.json_file == raw.page_file) {
     throw tools::bad_argument("--out: '" + *raw.page_file +

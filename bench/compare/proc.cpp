@@ -111,6 +111,13 @@ std::uint64_t descriptor_limit() {
   return limit.rlim_max;
 }
 
+void raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);  // neither can fail with these arguments
+}
+
 core_use use_of(const core_set& cores) {
   std::ifstream file{"/proc/stat"};
   core_use result;

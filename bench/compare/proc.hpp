@@ -33,6 +33,10 @@ std::optional<std::int64_t> kernel_memory();
 /// Returns how many file descriptors a process may at most be allowed to have open.
 std::uint64_t descriptor_limit();
 
+/// Raises the soft limit of open files to the hard one, for the servers and the load too: not all
+/// of them do so themselves.
+void raise_descriptor_limit() noexcept;
+
 /// How long some cores were not idle.
 struct core_use {
   std::chrono::nanoseconds busy{};    ///< counted by the kernel in ticks

@@ -32,7 +32,7 @@ json environment_object(const environment& where, const core_plan& cores) {
           {"core_plan", cores.text()},  {"compiler", where.compiler},
           {"flags", where.flags},       {"build_type", where.build_type},
           {"governor", where.governor}, {"mitigations", where.mitigations},
-          {"commit", where.commit}};
+          {"commit", where.commit},     {"packages", where.packages}};
 }
 
 json settings_object(const options& settings) {
@@ -44,10 +44,15 @@ json settings_object(const options& settings) {
 }
 
 json server_object(const server& each) {
-  return {{"server", each.name},       {"style", each.style},
-          {"waits_by", each.waits_by}, {"buffer", each.buffer},
-          {"stack", each.stack},       {"lines_of_code", lines_of_code(each.sources)},
-          {"sources", each.sources}};
+  return {{"server", each.name},
+          {"style", each.style},
+          {"waits_by", each.waits_by},
+          {"buffer", each.buffer},
+          {"stack", each.stack},
+          {"socket_options", each.options},
+          {"lines_of_code", lines_of_code(each.sources)},
+          {"sources", each.sources},
+          {"shared_sources", each.shared}};
 }
 
 // What measures a cell again, alone with what it is measured against.
@@ -94,6 +99,7 @@ json cell_object(const options& settings, const cell& each) {
   add_estimate(object, "p50_us", each.p50_us);
   add_estimate(object, "p99_us", each.p99_us);
   add_estimate(object, "p999_us", each.p999_us);
+  add_estimate(object, "max_us", each.max_us);
   add_estimate(object, "rss_bytes_per_connection", each.rss_bytes_per_connection);
   add_estimate(object, "kernel_bytes_per_connection", each.kernel_bytes_per_connection);
   add_estimate(object, "mappings_per_connection", each.mappings_per_connection);
@@ -113,6 +119,7 @@ json cell_object(const options& settings, const cell& each) {
   object["failed"] = each.failed;
   object["starved"] = each.starved;
   object["failure"] = or_null(each.failure);
+  object["last_error"] = or_null(each.last_error);
   object["command"] = command_of(settings, each);
   return object;
 }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "report_table.hpp"
+#include "source_texts.hpp"
 #include "text.hpp"
 
 namespace weft::compare {
@@ -97,6 +98,17 @@ std::string names_of(const All& all, Name name) {
   return names;
 }
 
+// What each does, as far as servers of one protocol may differ.
+std::string table_of_servers(const plan& wanted) {
+  table_rows rows{{"server", "waits by", "read buffer of 8,192 B", "stack", "sockets", "lines"}};
+  for (const server& each : wanted.servers) {
+    rows.push_back({each.name, each.waits_by, each.buffer, each.stack, each.options,
+                    std::to_string(lines_of_code(each.sources))});
+  }
+  return "\n### The servers\n\nEach sends back what it has read before it reads again.\n\n" +
+         lay_out(rows);
+}
+
 std::string how_to_repeat(const options& settings, const plan& wanted) {
   return fmt::format("    build/release/bin/weft-compare --cases {} --only {} --rounds {} "
                      "--seconds {} --warm-up {} --warm-up-rounds {} --seed {}\n",
@@ -113,10 +125,11 @@ std::string markdown_report(const options& settings, const environment& where,
                             const campaign_result& measured, const std::vector<cell>& cells) {
   std::string text{begin_mark};
   text += "## Servers under load\n\n";
-  text += fmt::format("{}\n{}; {} rounds, median of the ratios in the same round with their 95 % "
-                      "interval:\n\n{}\n{}",
+  text += fmt::format("{}\n{}; {} rounds, median of the ratios in the same round with its "
+                      "interval, of which the end of this part says more:\n\n{}\n{}",
                       where.text(), cores.text(), measured.rounds, overview(wanted, cells),
                       how_to_repeat(settings, wanted));
+  text += table_of_servers(wanted);
   for (const load_case& load : wanted.cases) {
     text += fmt::format("\n### {}\n\n", load.title());
     const table_rows rows = rows_of_case(load, cells);

@@ -41,7 +41,9 @@ std::string inside_text(std::string_view text) {
 std::string sources_object(const options& settings) {
   json object = json::object();
   for (const server& each : settings.servers) {
-    for (const std::string& path : each.sources) object[path] = text_of(path);
+    for (const auto* paths : {&each.sources, &each.shared}) {
+      for (const std::string& path : *paths) object[path] = text_of(path);
+    }
   }
   return object.dump();
 }

@@ -18,9 +18,11 @@ struct server {
   std::string waits_by;  ///< the system calls
   std::string buffer;    ///< where the 8,192 bytes lie that it reads into
   std::string stack;     ///< of a connection
+  std::string options;   ///< of its sockets
   std::string package;   ///< of Debian, which only the peers of `./dev run --peers` need; or empty
   bool has_tasks;        ///< there is a program tasks-NAME, which measures tasks without sockets
-  std::vector<std::string> sources;  ///< that the server consists of, beside options and start
+  std::vector<std::string> sources;      ///< that the server consists of, beside options and start
+  std::vector<std::string> shared = {};  ///< with other servers: listening, accepting; not counted
 };
 
 /// The column that all servers are measured against, and the one that all tasks are.

@@ -86,6 +86,7 @@ void fill_estimates(cell& result, const samples& used) {
   result.p50_us = estimate_of(used, &sample::p50_us);
   result.p99_us = estimate_of(used, &sample::p99_us);
   result.p999_us = estimate_of(used, &sample::p999_us);
+  result.max_us = estimate_of(used, &sample::max_us);
   result.rss_bytes_per_connection = estimate_of(used, &sample::rss_bytes_per_connection);
   result.kernel_bytes_per_connection = estimate_of(used, &sample::kernel_bytes_per_connection);
   result.mappings_per_connection = estimate_of(used, &sample::mappings_per_connection);

@@ -42,6 +42,7 @@ struct cell {
   std::optional<estimate> p50_us;
   std::optional<estimate> p99_us;
   std::optional<estimate> p999_us;
+  std::optional<estimate> max_us;
   std::optional<estimate> rss_bytes_per_connection;
   std::optional<estimate> kernel_bytes_per_connection;
   std::optional<estimate> mappings_per_connection;

@@ -193,7 +193,7 @@ TEST_F(CompareSummary, has_all_that_a_cell_promises_in_json) {
 
   for (const char* field :
        {"server", "connections", "message_bytes", "depth", "rounds", "cpu_ns_per_request",
-        "requests_per_second", "p50_us", "p99_us", "p999_us", "rss_bytes_per_connection",
+        "requests_per_second", "p50_us", "p99_us", "p999_us", "max_us", "rss_bytes_per_connection",
         "kernel_bytes_per_connection", "ratio_to_callbacks", "valid"}) {
     EXPECT_TRUE(cell_of_threads.contains(field)) << field;
   }
@@ -311,6 +311,7 @@ TEST(CompareSources, are_there_for_every_server_and_counted) {
   for (const server& each : all_servers()) {
     EXPECT_GT(lines_of_code(each.sources), 10U) << each.name;
     for (const std::string& path : each.sources) EXPECT_FALSE(text_of(path).empty()) << path;
+    for (const std::string& path : each.shared) EXPECT_FALSE(text_of(path).empty()) << path;
   }
 }
 

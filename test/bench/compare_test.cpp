@@ -370,6 +370,32 @@ TEST_F(CompareFaults, names_the_package_that_a_missing_peer_needs) {
   expect_line(run.out, "it needs golang-go, which `./dev run --peers` installs");
 }
 
+TEST_F(CompareFaults, takes_it_for_no_failure_that_a_peer_is_missing_which_nobody_has_asked_for) {
+  for (const char* name : {"compare-threads", "echo-thread-pool", "compare-fibers",
+                           "compare-coroutines", "echo-asio", "echo-boost-fiber"}) {
+    if (!fs::exists(build / name)) GTEST_SKIP() << name << " is not built";
+    fs::create_symlink(build / name, folder_.path() / name);
+  }
+
+  const process_result run = compare({"--cases", "2x64"});
+
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  expect_line(run.out, "go: there is no program echo-go");
+}
+
+TEST_F(CompareFaults, gives_the_servers_as_many_open_files_as_the_system_allows) {
+  put_server("compare-threads", "echo \"files: $(ulimit -n)\" >&2; exit 1");
+  std::string command = "ulimit -Hn 900 && ulimit -Sn 300 && exec";
+  for (const std::string& word :
+       tiny(folder_.path(), {"--cases", "2x64", "--only", "callbacks,threads"})) {
+    command += " " + word;
+  }
+
+  const process_result run = process::run({"/bin/sh", "-c", command});
+
+  expect_line(run.out, "files: 900");
+}
+
 TEST_F(CompareFaults, tells_why_tasks_could_not_be_measured) {
   put_server("tasks-threads", "echo 'tasks-threads: no thread after 7' >&2; exit 1");
   put_server("tasks-fibers", "echo 'not json'");

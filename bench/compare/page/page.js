@@ -49,6 +49,18 @@ const formats = {
   percent: (fraction) => `${(100 * fraction).toFixed(fraction < 0.01 ? 3 : 0)} %`,
 };
 
+// What has become of the samples that do not count, or count for less.
+function troubleText(cell) {
+  const parts = [[cell.failed, "failed"], [cell.starved, "without CPU time"], [cell.disturbed, "disturbed"]];
+  return parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`).join(", ");
+}
+
+// Whose bar a chart lacks, as it would have had one.
+function missingText(name) {
+  const missing = cellsOf(name).filter((cell) => !measured(cell)).map((cell) => cell.server);
+  return missing.length === 0 ? "" : `; without ${missing.join(", ")}: the table says why`;
+}
+
 function ratioText(ratio) {
   if (!ratio) return "";
   const two = (value) => value.toFixed(2);
@@ -167,7 +179,7 @@ function metric(parent, name, field, format, title, note, options = {}) {
       text: format(cell[field]) + (options.valid && !cell.valid[options.valid] ? " *" : ""),
     };
   });
-  bars(parent, title, note, rows, {format, ...options});
+  bars(parent, title, note + missingText(name), rows, {format, ...options});
 }
 
 // A chart of the paired ratios in one case; the baseline is 1.
@@ -182,7 +194,7 @@ function ratios(parent, name, title, note) {
       text: ratioText(ratio),
     };
   });
-  bars(parent, title, note, rows);
+  bars(parent, title, note + missingText(name), rows);
 }
 
 function titleOf(name) { return cellsOf(name)[0].title; }
@@ -250,6 +262,7 @@ const columns = [
   ["p50", "p50_us", formats.micros, "latency"],
   ["p99", "p99_us", formats.micros, "latency"],
   ["p99.9", "p999_us", formats.micros, "latency"],
+  ["longest", "max_us", formats.micros, "latency"],
   ["RSS", "rss_bytes_per_connection", formats.bytes, "memory"],
   ["kernel", "kernel_bytes_per_connection", formats.bytes, null],
   ["mappings", "mappings_per_connection", formats.count, null],
@@ -278,9 +291,20 @@ function tableOf(name) {
   table.append(tableRow(["server", ...used.map(([heading]) => heading), ...(withRatio ? [against] : []), "samples"], "th"));
   for (const cell of cells) {
     table.append(tableRow([cell.server, ...used.map((column) => valueText(cell, column)),
-      ...(withRatio ? [ratioText(ratioOf(cell)) || "1"] : []), String(cell.rounds)]));
+      ...(withRatio ? [ratioText(ratioOf(cell)) || "1"] : []),
+      [String(cell.rounds), troubleText(cell)].filter((text) => text !== "").join("; ")]));
   }
   return table;
+}
+
+// How sure the intervals are of which there are the fewest values.
+function intervalText() {
+  const ratios = report.cells.map(ratioOf).filter((ratio) => ratio && ratio.pairs > 1);
+  if (ratios.length === 0) return "for which one round gives no interval";
+  const least = ratios.reduce((one, other) => (other.pairs < one.pairs ? other : one));
+  const percent = (100 * least.confidence).toFixed(0);
+  return least.confidence >= 0.95 ? "with the interval that holds it at 95 %" :
+    `with the interval from the smallest to the largest, which holds it at ${percent} % where there are but ${least.pairs} rounds`;
 }
 
 function drawTables() {
@@ -290,7 +314,17 @@ function drawTables() {
     append(parent, element("h3", `${all[0].title} (${name})`));
     if (all.some(measured)) append(parent, append(element("div", null, {class: "scroll"}), tableOf(name)));
     for (const cell of all) {
-      if (!measured(cell)) append(parent, element("p", `${cell.server}: ${cell.failure}`, {class: "warning"}));
+      if (!measured(cell)) {
+        append(parent, element("p", `${cell.server}: ${cell.failure}`, {class: "warning"}));
+      } else if (cell.failed > 0) {
+        append(parent, element("p", `${cell.server}: ${cell.failed} samples failed, the last one: ${cell.last_error}`,
+          {class: "warning"}));
+      }
+    }
+    const others = report.servers.map((each) => each.server).filter((each) => !all.some((cell) => cell.server === each));
+    if (others.length > 0) {
+      append(parent, element("p", `Not in this table, for want of a program of tasks without sockets: ${others.join(", ")}.`,
+        {class: "faint"}));
     }
     append(parent, append(element("details"), element("summary", "Commands that measure these again"),
       element("pre", all.map((cell) => cell.command).join("\n"))));
@@ -300,15 +334,15 @@ function drawTables() {
   }
   byId("notes").textContent = "Medians. * : the number says more about the load or about others on the machine " +
     "than about the server. < : the server did not keep up with what was offered. The ratio is the median of the " +
-    "ratios in the same round, with the interval that holds it at 95 %; equal: the interval holds 1.";
+    "ratios in the same round, " + intervalText() + "; equal: the interval holds 1.";
 }
 
 function drawServers() {
   const table = byId("server-table");
-  table.append(tableRow(["server", "style", "waits by", "read buffer", "stack", "lines"], "th"));
+  table.append(tableRow(["server", "style", "waits by", "read buffer", "stack", "sockets", "lines"], "th"));
   for (const server of report.servers) {
     table.append(tableRow([server.server, server.style, server.waits_by, server.buffer, server.stack,
-      String(server.lines_of_code)]));
+      server.socket_options, String(server.lines_of_code)]));
   }
 }
 
@@ -318,6 +352,10 @@ function drawSources() {
     const target = byId(`${side}-source`);
     target.replaceChildren();
     for (const path of server.sources) append(target, element("h3", path), element("pre", texts[path]));
+    for (const path of server.shared_sources) {
+      append(target, append(element("details"), element("summary", `${path}, which several share; not counted`),
+        element("pre", texts[path])));
+    }
   };
   const begin = {left: "callbacks", right: "fibers"};
   for (const side of ["left", "right"]) {
@@ -356,5 +394,14 @@ drawSources();
 
 function recolour() { for (const chart of charts) chart.recolour(); }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
-addEventListener("beforeprint", () => { for (const chart of charts) chart.resize(); });
+// On paper all is dark on white, whatever the screen shows.
+addEventListener("beforeprint", () => {
+  document.documentElement.classList.add("paper");
+  recolour();
+  for (const chart of charts) chart.resize();
+});
+addEventListener("afterprint", () => {
+  document.documentElement.classList.remove("paper");
+  recolour();
+});
 document.documentElement.dataset.charts = String(charts.length);

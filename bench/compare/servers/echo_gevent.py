@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--quiet", action="store_true", help="nothing is printed in any case")
     options = parser.parse_args()
 
-    server = StreamServer((options.host, options.port), echo)
+    server = StreamServer((options.host, options.port), echo, backlog=4096)
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, server.stop, 0)
     try:
