@@ -136,6 +136,10 @@ public:
 
   const control_block& main() const noexcept { return main_; }
 
+  // The stack that the running task uses; of a fiber with its guard page. On its thread, and in
+  // handlers of signals there.
+  stack_bounds stack_in_use() const noexcept;
+
   // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
   void install_driver(std::unique_ptr<driver> replacement, const void* kind);
 
@@ -295,6 +299,7 @@ private:
   stack* idle_runner_ = nullptr;
   machine_context runner_context_;
   machine_context control_of_thread_;  // the floating-point control alone
+  stack_bounds thread_stack_{};        // that of main
   // Of `stacks_`, for when there is none idle. Relaxed: whoever has set it has reserved one.
   atomic<bool> runner_reserved_{false};
   ready_queue stalled_;  // coroutines that are ready, but there is no stack to be had

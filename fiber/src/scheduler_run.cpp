@@ -9,6 +9,7 @@
 #include <weft/fiber/diagnostics.hpp>
 
 #include "scheduler.hpp"
+#include "stack_overflow.hpp"
 #include "task_extras.hpp"
 #include "worker_group.hpp"
 
@@ -25,12 +26,21 @@ void scheduler::adopt_thread() noexcept {
     std::size_t size = 0;
     ::pthread_attr_getstack(&attributes, &bottom, &size);
     ::pthread_attr_destroy(&attributes);
+    thread_stack_ = {static_cast<const std::byte*>(bottom), size};
     main_sanitizer_.adopt_thread(bottom, size);
   }
 }
 
+stack_bounds scheduler::stack_in_use() const noexcept {
+  const control_block* const self = current_if_any();
+  if (self == nullptr || self == &main_) return thread_stack_;
+  const stack& used = self->bound_stack != nullptr ? *self->bound_stack : *runs_on_;
+  return {used.base, used.size};
+}
+
 void scheduler::run(task_base& main_task) {
   if (main_.has_status(fiber_status::started)) misuse("runtime::run was called while it runs");
+  const overflow_watch watch;
   adopt_thread();
   main_.id = next_fiber_id();
   main_.give_name("main");  // without memory it is called by its id

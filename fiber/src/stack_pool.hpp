@@ -21,6 +21,11 @@
 
 namespace weft::detail {
 
+struct stack_bounds {
+  const std::byte* begin = nullptr;  // lowest address
+  std::size_t size = 0;
+};
+
 struct stack {
   std::byte* base = nullptr;  // lowest address; the guard page, if it has one
   std::size_t size = 0;       // guard page included
@@ -40,6 +45,8 @@ public:
   static constexpr std::size_t keep_warm = 64;
   // Memory below this depth is given back once a stack is free.
   static constexpr std::size_t watermark = std::size_t{32} * 1024;
+  // Stacks with one guard between them, where each cannot have its own.
+  static constexpr std::size_t group_size = 16;
 
   explicit stack_pool(stack_guard guard) noexcept;
   stack_pool(const stack_pool&) = delete;
@@ -71,8 +78,7 @@ public:
 
 private:
   static constexpr std::size_t chunk_size =
-      std::size_t{16} * 1024 * 1024;             // less, if not to be had
-  static constexpr std::size_t group_size = 16;  // stacks with one guard between them
+      std::size_t{16} * 1024 * 1024;  // less, if not to be had
 
   struct size_class_pool {
     std::vector<stack*> warm;   // free, used last at the back

@@ -1,0 +1,155 @@
+#include "stack_overflow.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "scheduler.hpp"
+#include "stack_memory.hpp"
+
+namespace weft::detail {
+namespace {
+
+// ---- what has happened -------------------------------------------------------------------------
+
+std::uintptr_t stack_pointer_at(const ucontext_t& fault) noexcept {
+#if defined(__x86_64__)
+  return static_cast<std::uintptr_t>(fault.uc_mcontext.gregs[REG_RSP]);
+#elif defined(__aarch64__)
+  return fault.uc_mcontext.sp;
+#else
+#error "weft runs on x86-64 and aarch64"
+#endif
+}
+
+// Whether a fault at `address` with that stack pointer is of a stack that has grown too far, not of
+// a wild pointer that happens to hit its guard page.
+bool has_overflowed(const stack_bounds& used, std::uintptr_t address,
+                    std::uintptr_t stack_pointer) noexcept {
+  // What a function may use below the stack pointer (128 bytes on x86-64, the red zone), and the
+  // address that a call pushes.
+  constexpr std::uintptr_t below = 256;
+  // Where stacks share a guard, those below may have been run over before.
+  const std::uintptr_t shared = used.size * stack_pool::group_size;
+  const auto begin = reinterpret_cast<std::uintptr_t>(used.begin);
+  const std::uintptr_t end_of_guard = begin + page_size;
+  return address < end_of_guard && address + below >= stack_pointer &&
+         stack_pointer < end_of_guard + below && stack_pointer + shared > begin;
+}
+
+// On the thread of `worker`.
+void report_overflow(const scheduler& worker, std::uintptr_t address,
+                     std::uintptr_t stack_pointer) noexcept {
+  const control_block* const self = worker.current_if_any();
+  if (self == nullptr) return;
+  const stack_bounds used = worker.stack_in_use();
+  if (!has_overflowed(used, address, stack_pointer)) return;
+  const char* const name = self->name.text != nullptr ? self->name.text : "";
+  const char* const remedy =
+      self == &worker.main()
+          ? "it is that of its thread: raise it with `ulimit -s`, or where the thread is made"
+          : "raise spawn_options::stack_size, or runtime_options::stack_size for all";
+  std::array<char, 512> line;
+  const int size = std::snprintf(
+      line.data(), line.size(),
+      "weft: fiber \"%.100s\" (fiber %llu) has overflowed its stack of %zu KiB, %p to %p; %s\n",
+      name, static_cast<unsigned long long>(self->id), used.size / 1024,
+      static_cast<const void*>(used.begin), static_cast<const void*>(used.begin + used.size),
+      remedy);
+  if (size <= 0) return;
+  const auto length = std::min(static_cast<std::size_t>(size), line.size() - 1);
+  // Nobody is left to be told when it fails.
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), length);
+}
+
+// ---- the handler -------------------------------------------------------------------------------
+
+// The action before ours; written before ours is installed.
+struct sigaction previous {};
+
+// Does what would be done without us.
+void pass_on(int signal, siginfo_t* info, void* fault) noexcept {
+  if ((previous.sa_flags & SA_SIGINFO) != 0) return previous.sa_sigaction(signal, info, fault);
+  const bool was_sent = info->si_code <= 0;  // by kill(2), and not for a fault
+  if (previous.sa_handler == SIG_IGN && was_sent) return;
+  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    return previous.sa_handler(signal);
+  }
+
+  struct sigaction default_action {};
+
+  default_action.sa_handler = SIG_DFL;
+  ::sigaction(signal, &default_action, nullptr);
+  // The instruction faults again once this has returned.
+  if (was_sent) ::raise(signal);
+}
+
+extern "C" void weft_on_fault(int signal, siginfo_t* info, void* fault) {
+  const int saved_errno = errno;
+  const scheduler* const worker = scheduler::running();
+  if (worker != nullptr && info->si_code > 0) {
+    report_overflow(*worker, reinterpret_cast<std::uintptr_t>(info->si_addr),
+                    stack_pointer_at(*static_cast<const ucontext_t*>(fault)));
+  }
+  pass_on(signal, info, fault);
+  errno = saved_errno;
+}
+
+bool install_handler() noexcept {
+  struct sigaction ours {};
+
+  ours.sa_sigaction = weft_on_fault;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  ::sigemptyset(&ours.sa_mask);
+  ::sigaction(SIGSEGV, nullptr, &previous);
+  return ::sigaction(SIGSEGV, &ours, nullptr) == 0;
+}
+
+// What the kernel saves of the registers, AMX included, and what snprintf() and a handler that was
+// there before need.
+std::size_t signal_stack_size() noexcept {
+  constexpr std::size_t for_handlers = std::size_t{64} * 1024;
+  const long registers = ::sysconf(_SC_MINSIGSTKSZ);
+  return for_handlers + (registers > 0 ? static_cast<std::size_t>(registers) : 0);
+}
+
+}  // namespace
+
+overflow_watch::overflow_watch() noexcept {
+  [[maybe_unused]] static const bool installed = install_handler();
+  stack_t before{};
+  if (::sigaltstack(nullptr, &before) != 0 || (before.ss_flags & SS_DISABLE) == 0) return;
+  const std::size_t size = signal_stack_size();
+  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return;
+  stack_t ours{};
+  ours.ss_sp = memory;
+  ours.ss_size = size;
+  if (::sigaltstack(&ours, nullptr) != 0) {
+    ::munmap(memory, size);
+    return;
+  }
+  memory_ = memory;
+  size_ = size;
+}
+
+overflow_watch::~overflow_watch() {
+  if (memory_ == nullptr) return;
+  stack_t now{};
+  // The program may have put another one in its place.
+  if (::sigaltstack(nullptr, &now) == 0 && now.ss_sp == memory_) {
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    ::sigaltstack(&none, nullptr);
+  }
+  ::munmap(memory_, size_);
+}
+
+}  // namespace weft::detail
