@@ -195,8 +195,11 @@ private:
 
 std::chrono::duration<double> expected_time_of(const options& settings, const plan& wanted,
                                                const bench& setup) {
-  const auto all = settings.warm_up_rounds * time_of_round(wanted, short_samples(setup)) +
-                   settings.rounds * time_of_round(wanted, setup);
+  auto all = settings.warm_up_rounds * time_of_round(wanted, short_samples(setup)) +
+             settings.rounds * time_of_round(wanted, setup);
+  for (const load_case& load : wanted.cases) {
+    if (load.rate_percent != 0) all += capacity_samples * expected_time(setup, load);
+  }
   if (!settings.budget) return all;
   return std::min<std::chrono::duration<double>>(all, *settings.budget);
 }

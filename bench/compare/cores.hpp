@@ -20,7 +20,8 @@ struct core_plan {
   std::string text() const;
 };
 
-/// Gives the first core that this process may use to the server and the others to the load.
+/// Gives the first core that this process may use to the server and the others to the load, but for
+/// those of the same physical core, if there are more.
 core_plan plan_cores();
 
 /// Binds this process to `cores`. Returns whether that worked.

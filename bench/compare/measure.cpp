@@ -82,6 +82,11 @@ private:
     take_report(client, *end, result);
   }
 
+  std::size_t clients() const {
+    constexpr std::size_t most = 256;  // that weft-load accepts
+    return std::min({setup_.cores.load.size(), std::size_t{load_case_.connections}, most});
+  }
+
   std::vector<std::string> arguments(const std::string& address) const {
     std::vector<std::string> list{setup_.folder + "/" + load_program,
                                   address,
@@ -102,9 +107,7 @@ private:
     default:
       list.insert(list.end(), {"--depth", std::to_string(load_case_.depth)});
       // A process for each core, for one alone may be slower than the server.
-      list.insert(list.end(),
-                  {"--clients", std::to_string(std::min<std::size_t>(setup_.cores.load.size(),
-                                                                     load_case_.connections))});
+      list.insert(list.end(), {"--clients", std::to_string(clients())});
       if (rate_) list.insert(list.end(), {"--rate", fmt::format("{:.0f}", *rate_)});
       break;
     }

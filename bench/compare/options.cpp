@@ -127,14 +127,20 @@ void choose_cases(const raw_options& raw, options& settings) {
   if (raw.cases.empty()) settings.cases = cases_of(settings.how_much);
   refuse_twice(settings.cases, "--cases", [](const load_case& each) { return each.name(); });
   if (raw.connections.empty()) return;
-  // Who wants a number that only --full has need not measure the rest of that.
-  const auto has = [&](const std::string& text) {
-    return std::ranges::any_of(settings.cases, [&](const load_case& each) {
-      return !is_task_load(each.kind) && each.connections == parse_connections(text);
+  const auto without_case = [&] {
+    return std::ranges::find_if(raw.connections, [&](const std::string& text) {
+      return std::ranges::none_of(settings.cases, [&](const load_case& each) {
+        return !is_task_load(each.kind) && each.connections == parse_connections(text);
+      });
     });
   };
-  if (raw.cases.empty() && !std::ranges::all_of(raw.connections, has)) {
+  // Who wants a number that only --full has need not measure the rest of that.
+  if (raw.cases.empty() && without_case() != raw.connections.end()) {
     settings.cases = cases_of(extent::full);
+  }
+  if (const auto unknown = without_case(); unknown != raw.connections.end()) {
+    throw tools::bad_argument("--connections: none of the cases has " + *unknown +
+                              "; --list tells them, --cases measures others");
   }
   std::erase_if(settings.cases, [&](const load_case& each) {
     return is_task_load(each.kind) ||
@@ -142,10 +148,6 @@ void choose_cases(const raw_options& raw, options& settings) {
              return parse_connections(text) == each.connections;
            });
   });
-  if (settings.cases.empty()) {
-    throw tools::bad_argument("--connections: none of the cases has so many; --list tells them, "
-                              "--cases measures others");
-  }
 }
 
 void choose_servers(const raw_options& raw, options& settings) {

@@ -32,9 +32,9 @@ std::uintptr_t stack_pointer_at(const ucontext_t& fault) noexcept {
 // a wild pointer that happens to hit its guard page.
 bool has_overflowed(const stack_bounds& used, std::uintptr_t address,
                     std::uintptr_t stack_pointer) noexcept {
-  // What a function may use below the stack pointer (128 bytes on x86-64, the red zone), and the
-  // address that a call pushes.
-  constexpr std::uintptr_t below = 256;
+  // What a function may touch below the stack pointer: the red zone of x86-64 (128 bytes), the
+  // address that a call pushes, the frame that aarch64 pushes in one instruction (512 bytes).
+  constexpr std::uintptr_t below = 1024;
   // Where stacks share a guard, those below may have been run over before.
   const std::uintptr_t shared = used.size * stack_pool::group_size;
   const auto begin = reinterpret_cast<std::uintptr_t>(used.begin);
@@ -51,10 +51,12 @@ void report_overflow(const scheduler& worker, std::uintptr_t address,
   const stack_bounds used = worker.stack_in_use();
   if (!has_overflowed(used, address, stack_pointer)) return;
   const char* const name = self->name.text != nullptr ? self->name.text : "";
-  const char* const remedy =
-      self == &worker.main()
-          ? "it is that of its thread: raise it with `ulimit -s`, or where the thread is made"
-          : "raise spawn_options::stack_size, or runtime_options::stack_size for all";
+  const char* remedy = "raise spawn_options::stack_size, or runtime_options::stack_size for all";
+  if (self == &worker.main()) {
+    remedy = "it is that of its thread: raise it with `ulimit -s`, or where the thread is made";
+  } else if (self->is_coroutine()) {
+    remedy = "coroutines run on stacks of runtime_options::stack_size: raise it";
+  }
   std::array<char, 512> line;
   const int size = std::snprintf(
       line.data(), line.size(),
@@ -73,19 +75,43 @@ void report_overflow(const scheduler& worker, std::uintptr_t address,
 // The action before ours; written before ours is installed.
 struct sigaction previous {};
 
-// Does what would be done without us.
-void pass_on(int signal, siginfo_t* info, void* fault) noexcept {
-  if ((previous.sa_flags & SA_SIGINFO) != 0) return previous.sa_sigaction(signal, info, fault);
-  const bool was_sent = info->si_code <= 0;  // by kill(2), and not for a fault
-  if (previous.sa_handler == SIG_IGN && was_sent) return;
-  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-    return previous.sa_handler(signal);
-  }
+bool has_flag(unsigned flag) noexcept {
+  return (static_cast<unsigned>(previous.sa_flags) & flag) != 0;
+}
 
+void act_by_default(int signal) noexcept {
   struct sigaction default_action {};
 
   default_action.sa_handler = SIG_DFL;
   ::sigaction(signal, &default_action, nullptr);
+}
+
+// As the kernel would, but for the stack. When our handler returns the signals are blocked as
+// before.
+void call_previous(int signal, siginfo_t* info, void* fault) noexcept {
+  if (has_flag(SA_RESETHAND)) act_by_default(signal);
+  ::pthread_sigmask(SIG_BLOCK, &previous.sa_mask, nullptr);
+  if (has_flag(SA_NODEFER)) {
+    sigset_t only_this;
+    ::sigemptyset(&only_this);
+    ::sigaddset(&only_this, signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &only_this, nullptr);
+  }
+  if (has_flag(SA_SIGINFO)) {
+    previous.sa_sigaction(signal, info, fault);
+  } else {
+    previous.sa_handler(signal);
+  }
+}
+
+// Does what would be done without us.
+void pass_on(int signal, siginfo_t* info, void* fault) noexcept {
+  const bool has_function =
+      has_flag(SA_SIGINFO) || (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN);
+  if (has_function) return call_previous(signal, info, fault);
+  const bool was_sent = info->si_code <= 0;  // by kill(2), and not for a fault
+  if (previous.sa_handler == SIG_IGN && was_sent) return;
+  act_by_default(signal);
   // The instruction faults again once this has returned.
   if (was_sent) ::raise(signal);
 }
@@ -105,7 +131,7 @@ bool install_handler() noexcept {
   struct sigaction ours {};
 
   ours.sa_sigaction = weft_on_fault;
-  ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&ours.sa_mask);
   ::sigaction(SIGSEGV, nullptr, &previous);
   return ::sigaction(SIGSEGV, &ours, nullptr) == 0;
@@ -116,7 +142,8 @@ bool install_handler() noexcept {
 std::size_t signal_stack_size() noexcept {
   constexpr std::size_t for_handlers = std::size_t{64} * 1024;
   const long registers = ::sysconf(_SC_MINSIGSTKSZ);
-  return for_handlers + (registers > 0 ? static_cast<std::size_t>(registers) : 0);
+  const std::size_t size = for_handlers + (registers > 0 ? static_cast<std::size_t>(registers) : 0);
+  return (size + page_size - 1) / page_size * page_size;
 }
 
 }  // namespace
@@ -125,15 +152,15 @@ overflow_watch::overflow_watch() noexcept {
   [[maybe_unused]] static const bool installed = install_handler();
   stack_t before{};
   if (::sigaltstack(nullptr, &before) != 0 || (before.ss_flags & SS_DISABLE) == 0) return;
-  const std::size_t size = signal_stack_size();
-  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return;
+  // With a guard page of its own.
+  const std::size_t size = page_size + signal_stack_size();
+  std::byte* const memory = map_stacks(size);
+  if (memory == nullptr) return;
   stack_t ours{};
-  ours.ss_sp = memory;
-  ours.ss_size = size;
-  if (::sigaltstack(&ours, nullptr) != 0) {
-    ::munmap(memory, size);
+  ours.ss_sp = memory + page_size;
+  ours.ss_size = size - page_size;
+  if (::mprotect(memory, page_size, PROT_NONE) != 0 || ::sigaltstack(&ours, nullptr) != 0) {
+    unmap_stacks(memory, size);
     return;
   }
   memory_ = memory;
@@ -144,12 +171,12 @@ overflow_watch::~overflow_watch() {
   if (memory_ == nullptr) return;
   stack_t now{};
   // The program may have put another one in its place.
-  if (::sigaltstack(nullptr, &now) == 0 && now.ss_sp == memory_) {
+  if (::sigaltstack(nullptr, &now) == 0 && now.ss_sp == memory_ + page_size) {
     stack_t none{};
     none.ss_flags = SS_DISABLE;
     ::sigaltstack(&none, nullptr);
   }
-  ::munmap(memory_, size_);
+  unmap_stacks(memory_, size_);
 }
 
 }  // namespace weft::detail

@@ -20,7 +20,7 @@ public:
   ~overflow_watch();
 
 private:
-  void* memory_ = nullptr;
+  std::byte* memory_ = nullptr;
   std::size_t size_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -67,11 +68,11 @@ private:
 #endif
   }
 
-  ~coroutine_body() {
 #ifdef WEFT_TSAN
-    __tsan_destroy_fiber(thread_sanitizers_);
+  ~coroutine_body() { __tsan_destroy_fiber(thread_sanitizers_); }
+#else
+  ~coroutine_body() = default;
 #endif
-  }
 
   friend std::default_delete<coroutine_body>;
 
@@ -105,6 +106,8 @@ private:
                                    size_of_coroutine_);
 #endif
 #ifdef WEFT_TSAN
+    // Whoever has blocked has come back as the coroutine.
+    if (__tsan_get_current_fiber() != thread_sanitizers_) std::abort();
     __tsan_switch_to_fiber(of_coroutine_, 0);
 #endif
     detail::switch_context(mine_, coroutines_);

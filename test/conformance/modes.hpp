@@ -75,6 +75,10 @@ struct with_plain_calls {
   static void sleep_for(any_duration duration, std::error_code& ec) {
     this_fiber::sleep_for(duration, ec);
   }
+
+  static void sleep_until(clock::time_point deadline) { this_fiber::sleep_until(deadline); }
+
+  static void yield() { this_fiber::yield(); }
 };
 
 /// Those that coroutines await.
@@ -90,6 +94,14 @@ struct with_awaits {
 
   static void sleep_for(any_duration duration, std::error_code& ec) {
     awaited::sleep_for(duration, ec);
+  }
+
+  static void sleep_until(clock::time_point deadline) {
+    awaited::await([=] { return co::sleep_until(deadline); });
+  }
+
+  static void yield() {
+    awaited::await([] { return co::yield(); });
   }
 
   static co::task<> run_body(std::function<void()> body) {

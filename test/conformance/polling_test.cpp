@@ -69,7 +69,7 @@ TYPED_TEST(Polling, that_is_cancelled_ends_with_cancelled) {
           seen = error.code();
         }
       }};
-      while (!begun) weft::this_fiber::yield();
+      while (!begun) TypeParam::yield();
 
       polling.request_cancel();
       polling.join();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <string>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -79,6 +80,10 @@ TEST_F(StackOverflowDeath, of_the_main_fiber_says_whose_stack_that_is) {
   EXPECT_EXIT(
       {
         enter_death_test();
+        rlimit limit{};
+        ::getrlimit(RLIMIT_STACK, &limit);
+        limit.rlim_cur = 8 * kib * kib;
+        ::setrlimit(RLIMIT_STACK, &limit);
         run(overflow);
       },
       ends_by_fault, ContainsRegex(line_of("main", "it is that of its thread")));
@@ -105,7 +110,8 @@ TEST_F(StackOverflowDeath, of_a_task_of_coroutines_names_the_task) {
           weft::co::spawn({.name = "frames"}, task).join();
         });
       },
-      ends_by_fault, ContainsRegex(line_of("frames", of_a_fiber)));
+      ends_by_fault,
+      ContainsRegex(line_of("frames", "coroutines run on stacks of runtime_options::stack_size")));
 }
 
 TEST_F(StackOverflowDeath, is_found_by_guards_of_every_kind) {
@@ -175,7 +181,35 @@ extern "C" void exit_with_8(int, siginfo_t* info, void*) {
   ::_exit(info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR ? 8 : 9);
 }
 
-TEST_F(StackOverflowDeath, is_left_to_a_handler_that_was_there_before) {
+void exit_when_raised(int) {
+  ::raise(SIGSEGV);
+  ::_exit(7);
+}
+
+void install(void (*handler)(int), int flags) {
+  struct sigaction action {};
+
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  ::sigaction(SIGSEGV, &action, nullptr);
+}
+
+void do_nothing(int) {}
+
+// A process in which no runtime has run yet: its handler comes first.
+class StackOverflowFirst : public StackOverflow {
+public:
+  StackOverflowFirst() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+
+  ~StackOverflowFirst() override { GTEST_FLAG_SET(death_test_style, before_); }
+
+private:
+  const std::string before_ = GTEST_FLAG_GET(death_test_style);
+};
+
+using StackOverflowFirstDeath = StackOverflowFirst;
+
+TEST_F(StackOverflowFirstDeath, is_left_to_a_handler_that_was_there_before) {
   if (under_asan || under_tsan) GTEST_SKIP() << "theirs stays before that of the program";
   EXPECT_EXIT(
       {
@@ -196,6 +230,24 @@ TEST_F(StackOverflowDeath, is_left_to_a_handler_that_was_there_before) {
         run([] { spawn({.name = "digger"}, overflow).join(); });
       },
       ExitedWithCode(8), ContainsRegex(line_of("digger", of_a_fiber)));
+}
+
+TEST_F(StackOverflowFirstDeath, is_left_to_a_handler_for_once_which_then_dies_of_it) {
+  if (under_asan || under_tsan) GTEST_SKIP() << "theirs stays before that of the program";
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        install(do_nothing, static_cast<int>(SA_RESETHAND));
+        run([] { spawn({.name = "digger"}, overflow).join(); });
+      },
+      ends_by_fault, ContainsRegex(line_of("digger", of_a_fiber)));
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        install(exit_when_raised, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+        run([] { spawn({.name = "digger"}, overflow).join(); });
+      },
+      ends_by_fault, ContainsRegex(line_of("digger", of_a_fiber)));
 }
 
 TEST_F(StackOverflowDeath, is_handled_by_the_program_alone_if_it_says_so_later) {

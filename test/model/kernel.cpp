@@ -243,9 +243,10 @@ int poll_files(pollfd* watched, std::size_t count, time_point deadline) noexcept
   for (;;) {
     int ready = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      watched[i].revents = 0;
-      if (files[i]->readable != 0) watched[i].revents |= watched[i].events & POLLIN;
-      if (files[i]->kind == file_kind::stream) watched[i].revents |= watched[i].events & POLLOUT;
+      int seen = 0;
+      if (files[i]->readable != 0) seen |= POLLIN;
+      if (files[i]->kind == file_kind::stream) seen |= POLLOUT;
+      watched[i].revents = static_cast<short>(seen & watched[i].events);
       if (watched[i].revents != 0) ++ready;
     }
     if (ready != 0) return ready;

@@ -2,7 +2,7 @@
 //
 // A back end offers machine_context, start_context(context, stack top, size, entry),
 // switch_context(from, to), stack_pointer_of(context), read_ and
-// load_floating_point_control(context). Only scheduler.cpp may switch.
+// load_floating_point_control(context). In the library only scheduler.cpp may switch.
 #pragma once
 
 #if defined(WEFT_CONTEXT_NATIVE)

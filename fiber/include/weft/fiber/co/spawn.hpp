@@ -71,7 +71,7 @@ public:
       if (!first_.run(*this)) return;
       keep_outcome();
     } catch (...) {
-      this->failure = std::current_exception();
+      this->keep_failure();
     }
     end();
   }
@@ -93,7 +93,7 @@ private:
     try {
       root.keep_outcome();
     } catch (...) {
-      root.failure = std::current_exception();
+      root.keep_failure();
     }
     root.end();
   }

@@ -20,16 +20,16 @@ public:
 
   template <class... Arguments>
   void emplace(Arguments&&... arguments) {
-    std::construct_at(std::addressof(object_), std::forward<Arguments>(arguments)...);
+    std::construct_at(std::addressof(object), std::forward<Arguments>(arguments)...);
   }
 
-  T& operator*() noexcept { return object_; }
+  T& operator*() noexcept { return object; }
 
-  void destroy() noexcept { std::destroy_at(std::addressof(object_)); }
+  void destroy() noexcept { std::destroy_at(std::addressof(object)); }
 
 private:
   union {
-    T object_;
+    T object;
   };
 };
 

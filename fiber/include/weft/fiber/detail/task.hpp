@@ -36,6 +36,12 @@ public:
   // The outermost of the coroutines it is made of; null before the first and after the last one.
   virtual const co_frame* first_coroutine() const noexcept { return nullptr; }
 
+  // For a catch block. An exception of another language has no std::exception_ptr.
+  void keep_failure() noexcept {
+    failure = std::current_exception();
+    if (failure == nullptr) failure = std::make_exception_ptr(std::bad_exception{});
+  }
+
   std::exception_ptr failure;
   // `failure` is errc::cancelled after a request: written by the fiber before it is `done`.
   bool cancelled = false;
@@ -83,7 +89,7 @@ public:
         this->value.emplace(std::invoke(std::move(*function_)));
       }
     } catch (...) {
-      this->failure = std::current_exception();
+      this->keep_failure();
     }
     function_.destroy();
   }
