@@ -14,7 +14,7 @@
 
 #include <weft/co.hpp>
 
-#include "conformance/coroutine_body.hpp"
+#include "support/coroutine_body.hpp"
 
 namespace weft::test::awaited {
 

@@ -233,20 +233,26 @@ int epoll_waiting(int epoll, epoll_event* events, int capacity, int milliseconds
   }
 }
 
+// Null for a number that was closed before the call.
+short poll_events(const file* target, short wanted) noexcept {
+  if (target == nullptr) return POLLNVAL;
+  int seen = 0;
+  if (target->readable != 0) seen |= POLLIN;
+  if (target->kind == file_kind::stream) seen |= POLLOUT;
+  return static_cast<short>(seen & wanted);
+}
+
 // A descriptor that is closed meanwhile stays open for the call.
 int poll_files(pollfd* watched, std::size_t count, time_point deadline) noexcept {
   before_access();
   constexpr std::size_t most_watched = 2;
   check(count <= most_watched, "a poll is for few descriptors");
   std::array<file*, most_watched> files{};
-  for (std::size_t i = 0; i < count; ++i) files[i] = &open_file(watched[i].fd);
+  for (std::size_t i = 0; i < count; ++i) files[i] = file_at(watched[i].fd);
   for (;;) {
     int ready = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      int seen = 0;
-      if (files[i]->readable != 0) seen |= POLLIN;
-      if (files[i]->kind == file_kind::stream) seen |= POLLOUT;
-      watched[i].revents = static_cast<short>(seen & watched[i].events);
+      watched[i].revents = poll_events(files[i], watched[i].events);
       if (watched[i].revents != 0) ++ready;
     }
     if (ready != 0) return ready;

@@ -52,7 +52,8 @@ check_quoted() {
       complain "\"$1\" is private, and this header is installed"
     return
   fi
-  [[ $file != bench/micro/* && $file != test/support/* && $file != test/model/* ]] || return 0
+  [[ $file != bench/micro/* && $file != test/support/* &&
+    $file != test/model/* && $file != test/hazard/* ]] || return 0
   for path in */src/"$1" */*/src/"$1"; do
     [[ -e $path && $path != "$owner"/* ]] || continue
     [[ -e $owner/src/$1 || -e $folder/$1 ]] || complain "\"$1\" is private to ${path%%/src/*}"
