@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles every header of the tree alone: what it uses, it includes. A header of a library sees that
-# library and those below it, and its own src/ if it lies there.
+# library and those below it, and its own src/ if it lies there; one of the tests also that of fiber/.
 # headers_alone.sh ROOT    prints the compiler's complaints; exit 1 if there were some
 set -euo pipefail
 
@@ -28,7 +28,8 @@ include_path() {
     net/*) below=(fiber net) ;;
     dns/*) below=(fiber net dns) ;;
     patch/*) ;;
-    test/*) printf -- '%s -Itools/include -Itest -I%s ' "$test_macros" "$(dirname "$file")" ;;
+    test/*) printf -- '%s -Itools/include -Itest -I%s -Ifiber/src -D%s ' "$test_macros" \
+      "$(dirname "$file")" "$context" ;;
     bench/compare/servers/*) printf -- '-Itools/include -Iexample -I%s ' "$(dirname "$file")" ;;
     *) printf -- '-Itools/include -I%s -I%s ' "${file%%/*}" "$(dirname "$file")" ;;
   esac
