@@ -73,10 +73,10 @@ void report_overflow(const scheduler& worker, std::uintptr_t address,
 // ---- the handler -------------------------------------------------------------------------------
 
 // The action before ours; written before ours is installed.
-struct sigaction previous {};
+struct sigaction former {};
 
 bool has_flag(unsigned flag) noexcept {
-  return (static_cast<unsigned>(previous.sa_flags) & flag) != 0;
+  return (static_cast<unsigned>(former.sa_flags) & flag) != 0;
 }
 
 void act_by_default(int signal) noexcept {
@@ -90,7 +90,7 @@ void act_by_default(int signal) noexcept {
 // before.
 void call_previous(int signal, siginfo_t* info, void* fault) noexcept {
   if (has_flag(SA_RESETHAND)) act_by_default(signal);
-  ::pthread_sigmask(SIG_BLOCK, &previous.sa_mask, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &former.sa_mask, nullptr);
   if (has_flag(SA_NODEFER)) {
     sigset_t only_this;
     ::sigemptyset(&only_this);
@@ -98,19 +98,19 @@ void call_previous(int signal, siginfo_t* info, void* fault) noexcept {
     ::pthread_sigmask(SIG_UNBLOCK, &only_this, nullptr);
   }
   if (has_flag(SA_SIGINFO)) {
-    previous.sa_sigaction(signal, info, fault);
+    former.sa_sigaction(signal, info, fault);
   } else {
-    previous.sa_handler(signal);
+    former.sa_handler(signal);
   }
 }
 
 // Does what would be done without us.
 void pass_on(int signal, siginfo_t* info, void* fault) noexcept {
   const bool has_function =
-      has_flag(SA_SIGINFO) || (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN);
+      has_flag(SA_SIGINFO) || (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN);
   if (has_function) return call_previous(signal, info, fault);
   const bool was_sent = info->si_code <= 0;  // by kill(2), and not for a fault
-  if (previous.sa_handler == SIG_IGN && was_sent) return;
+  if (former.sa_handler == SIG_IGN && was_sent) return;
   act_by_default(signal);
   // The instruction faults again once this has returned.
   if (was_sent) ::raise(signal);
@@ -133,7 +133,7 @@ bool install_handler() noexcept {
   ours.sa_sigaction = weft_on_fault;
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&ours.sa_mask);
-  ::sigaction(SIGSEGV, nullptr, &previous);
+  ::sigaction(SIGSEGV, nullptr, &former);
   return ::sigaction(SIGSEGV, &ours, nullptr) == 0;
 }
 

@@ -79,6 +79,12 @@ struct with_plain_calls {
   static void sleep_until(clock::time_point deadline) { this_fiber::sleep_until(deadline); }
 
   static void yield() { this_fiber::yield(); }
+
+  /// Calls what may block, such as a destructor that waits.
+  template <class Function>
+  static void block_in(Function&& function) {
+    std::forward<Function>(function)();
+  }
 };
 
 /// Those that coroutines await.
@@ -110,6 +116,12 @@ struct with_awaits {
 
   static void join(fiber<>& task) {
     awaited::await([&] { return task.co_join(); });
+  }
+
+  template <class Function>
+  static void block_in(Function&& function) {
+    auto blocking = spawn(std::forward<Function>(function));
+    join(blocking);
   }
 
   static void until_others_wait() {

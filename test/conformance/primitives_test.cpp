@@ -209,7 +209,7 @@ TYPED_TEST(Primitives, a_condition_may_go_before_those_that_were_notified) {
 
       waiting.request_cancel();
       changed->notify_all();
-      changed.reset();
+      TypeParam::block_in([&] { changed.reset(); });
       waiting.join();
 
       EXPECT_EQ(ec, weft::errc::cancelled);
