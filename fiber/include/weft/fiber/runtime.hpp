@@ -42,8 +42,8 @@ enum class stack_guard {
 
 struct runtime_options {
   /// Bytes of address space of a fiber's stack unless its spawn_options say otherwise; memory is
-  /// used as far as it is touched. Rounded up to a power of two, at least 16 KiB. A fiber that needs
-  /// more ends the process by SIGSEGV, after a line on stderr that names it and its stack.
+  /// used as far as it is touched. Rounded up to a power of two, at least 16 KiB. A fiber that
+  /// needs more ends the process by SIGSEGV, after a line on stderr that names it and its stack.
   std::size_t stack_size = 256 * 1024;
   stack_guard guard = stack_guard::automatic;
   /// Threads that run fibers, from 1 to 1,024. A fiber stays on the worker it was spawned on.
