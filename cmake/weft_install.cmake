@@ -93,6 +93,8 @@ configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/weftConfig.cmake.in"
 # Before 1.0 the interface may change with each minor version.
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/cmake/weftConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_SOURCE_DIR}/tools/gdb/weft.py"
+        DESTINATION "${CMAKE_INSTALL_DATADIR}/weft/gdb")
 install(FILES "${CMAKE_BINARY_DIR}/cmake/weftConfig.cmake"
               "${CMAKE_BINARY_DIR}/cmake/weftConfigVersion.cmake"
         DESTINATION "${weft_package_dir}")

@@ -21,6 +21,7 @@
 namespace weft::detail {
 
 struct block_chunk;
+struct registry;
 
 class block_slab {
 public:
@@ -52,6 +53,8 @@ public:
   bool try_for_each(Visit&& visit);
 
 private:
+  friend struct registry;  // tells a debugger where the members are
+
   template <class Visit>
   void visit_all(Visit&& visit);
 

@@ -4,17 +4,14 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
-#include <mutex>
 #include <unistd.h>
 
+#include "registry.hpp"
 #include "scheduler.hpp"
 #include "worker_group.hpp"
 
 namespace weft::detail {
 namespace {
-
-spin_lock list_lock;  // guards the list of schedulers
-scheduler* first_scheduler = nullptr;
 
 // A line to a descriptor, without memory of its own.
 class line_writer {
@@ -87,31 +84,17 @@ void dump(line_writer& out, const control_block& block, const scheduler& owner) 
 
 }  // namespace
 
-void list_scheduler(scheduler& entry) noexcept {
-  const std::lock_guard hold{list_lock};
-  entry.next_listed = first_scheduler;
-  first_scheduler = &entry;
-}
-
-void unlist_scheduler(scheduler& entry) noexcept {
-  const std::lock_guard hold{list_lock};
-  scheduler** place = &first_scheduler;
-  while (*place != &entry) place = &(*place)->next_listed;
-  *place = entry.next_listed;
-}
-
 void dump_fibers(int descriptor) noexcept {
   line_writer out{descriptor};
-  if (!list_lock.try_lock()) return out.write("the list of runtimes is being changed\n");
-  for (scheduler* each = first_scheduler; each != nullptr; each = each->next_listed) {
+  const auto dump_worker = [&](scheduler& each) {
     out.write("runtime %u, worker %u: %zu fibers\n",
-              static_cast<unsigned>(each->siblings().number()), each->index(), each->live_fibers());
-    dump(out, each->main(), *each);
-    if (!each->try_for_each_fiber([&](control_block& block) { dump(out, block, *each); })) {
+              static_cast<unsigned>(each.siblings().number()), each.index(), each.live_fibers());
+    dump(out, each.main(), each);
+    if (!each.try_for_each_fiber([&](control_block& block) { dump(out, block, each); })) {
       out.write("  its list of fibers is being changed\n");
     }
-  }
-  list_lock.unlock();
+  };
+  if (!try_for_each_scheduler(dump_worker)) out.write("the list of runtimes is being changed\n");
 }
 
 }  // namespace weft::detail

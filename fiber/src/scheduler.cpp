@@ -12,7 +12,7 @@
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
 
-#include "dump.hpp"
+#include "registry.hpp"
 #include "sleeping_driver.hpp"
 #include "task_extras.hpp"
 
@@ -58,7 +58,7 @@ scheduler::scheduler(const runtime_options& options, worker_group& siblings, uns
       driver_(std::make_unique<sleeping_driver>()), wakeable_(driver_.get()),
       stacks_(options.guard), blocks_(block_slab::create(this)), clock_(options.clock),
       default_stack_size_(options.stack_size),
-      runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(siblings),
+      runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(&siblings),
       index_(index) {
   main_.wait.resume = &resume_fiber;
   main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab

@@ -34,6 +34,7 @@
 namespace weft::detail {
 
 class worker_group;
+struct registry;
 
 class scheduler : private worker_view {
 public:
@@ -174,15 +175,17 @@ public:
 
   unsigned index() const noexcept { return index_; }
 
-  worker_group& siblings() const noexcept { return siblings_; }
+  worker_group& siblings() const noexcept { return *siblings_; }
 
   stack_pool& stacks() noexcept { return stacks_; }
 
-  scheduler* next_listed = nullptr;  // of all schedulers of the process, see dump.cpp
+  scheduler* next_listed = nullptr;  // of all schedulers of the process, see registry.hpp
 
   static constexpr std::chrono::seconds shutdown_patience{5};
 
 private:
+  friend struct registry;  // tells a debugger where the members are
+
   // Fibers that run between two looks at the driver while some are ready.
   static constexpr unsigned picks_a_poll = 61;
   // Waits that end by their deadlines in one poll: what their fibers touch stays in the second
@@ -313,7 +316,7 @@ private:
   std::atomic<deadline_clock::time_point> gives_up_at_{deadline_clock::time_point::min()};
   wait_queue ended_;  // main, while it waits for live_ to become 0
 
-  worker_group& siblings_;
+  worker_group* const siblings_;
   const unsigned index_;
   inbox<control_block, &control_block::next_ready> woken_;
   inbox<control_block, &control_block::next_check> checks_;

@@ -56,10 +56,10 @@ void scheduler::run(task_base& main_task) {
   take_mail();  // what was posted before
   main_task.run();
   if (main_.extras != nullptr) end_extras(main_.extras);
-  siblings_.begin_to_end();
+  siblings_->begin_to_end();
   close_to_others();
   end_remaining_fibers();
-  siblings_.end_together();
+  siblings_->end_together();
   stop_requested_.store(false, std::memory_order_relaxed);  // it was for this run
   main_.status.store(fiber_status::done, std::memory_order_relaxed);
   if (main_.extras != nullptr) end_extras(main_.extras);  // made by what others left to destroy
@@ -75,7 +75,7 @@ void scheduler::inherit_from_thread() {
 void scheduler::end_remaining_fibers() {
   gives_up_at_.store(deadline_clock::now() + shutdown_patience, std::memory_order_relaxed);
   ending_ = true;
-  if (live_fibers() != 0 || awaits_arrivals()) siblings_.watch_the_end();
+  if (live_fibers() != 0 || awaits_arrivals()) siblings_->watch_the_end();
   blocks_->for_each([this](control_block& block) {
     if (block.has_status(fiber_status::unstarted) || block.has_status(fiber_status::started) ||
         block.has_status(fiber_status::resting)) {

@@ -17,6 +17,8 @@
 
 namespace weft::detail {
 
+struct registry;
+
 class worker_group {
 public:
   explicit worker_group(const runtime_options& options);
@@ -48,6 +50,8 @@ public:
   void watch_the_end() noexcept;
 
 private:
+  friend struct registry;  // tells a debugger where the members are
+
   void watch() noexcept;
   void await_the_end();
   void end_if_one_is_stuck();
