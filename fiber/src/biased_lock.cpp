@@ -37,6 +37,9 @@ bool favours_are_to_be_had() noexcept {
 
 }  // namespace
 
+biased_lock::biased_lock(const worker_view& owner) noexcept
+    : favoured_(favours_are_to_be_had() ? &owner : &nobody), is_counted_(false) {}
+
 bool biased_lock::lock_slowly(const worker_view* mine) noexcept {
   lock_.lock();
   // Under the lock nobody else is made favoured, and no favour is ended.
@@ -58,7 +61,7 @@ bool biased_lock::lock_slowly(const worker_view* mine) noexcept {
 
 // With the spin lock held.
 void biased_lock::end_favour() noexcept {
-  ended_favours.fetch_add(1, std::memory_order_relaxed);
+  if (is_counted_) ended_favours.fetch_add(1, std::memory_order_relaxed);
   favoured_.store(&nobody, std::memory_order_seq_cst);
   // After it the favoured worker has either said that it is busy, and we see that, or it sees the
   // store above.

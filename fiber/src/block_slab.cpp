@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "context/sanitizer.hpp"
+#include "stack_memory.hpp"
 #include "task_extras.hpp"
 
 namespace weft::detail {
@@ -42,6 +43,25 @@ void show(const void* /*place*/, std::size_t /*size*/) noexcept {}
 
 #endif
 
+#ifndef WEFT_ASAN
+
+// Null when there is no memory.
+void* map_aligned(std::size_t size) noexcept {
+  const std::size_t mapped = (size + page_size - 1) / page_size * page_size + chunk_alignment;
+  void* const first =
+      ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (first == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<std::byte*>(first);
+  const auto address = reinterpret_cast<std::uintptr_t>(begin);
+  const std::size_t before = (chunk_alignment - address % chunk_alignment) % chunk_alignment;
+  const std::size_t behind = chunk_alignment - before;
+  if (before != 0) ::munmap(begin, before);
+  if (behind != 0) ::munmap(begin + mapped - behind, behind);
+  return begin + before;
+}
+
+#endif
+
 // Ends what has been made in a chunk that goes.
 void destroy_blocks(block_chunk& chunk) noexcept {
   show(&chunk, sizeof chunk);
@@ -53,17 +73,15 @@ void destroy_blocks(block_chunk& chunk) noexcept {
 void* block_chunk::operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
 #ifdef WEFT_ASAN
   // The leak checker looks for pointers on the heap, not in what was mapped.
-  return ::operator new(size, std::nothrow);
+  return ::operator new(size, std::align_val_t{chunk_alignment}, std::nothrow);
 #else
-  void* const place =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return place != MAP_FAILED ? place : nullptr;
+  return map_aligned(size);
 #endif
 }
 
 void block_chunk::operator delete(void* place, std::size_t size) noexcept {
 #ifdef WEFT_ASAN
-  ::operator delete(place, size);
+  ::operator delete(place, size, std::align_val_t{chunk_alignment});
 #else
   ::munmap(place, size);
 #endif
@@ -94,7 +112,8 @@ control_block* block_slab::take_kept() noexcept {
 
 // Only blocks of one chunk, lest those of many be kept from being given back.
 bool block_slab::keep(control_block& block) noexcept {
-  if (!is_owners_thread() || block.home != kept_home_ || block.name.text != nullptr) return false;
+  if (!is_owners_thread() || &block_chunk::of(block) != kept_home_ || block.name.text != nullptr)
+    return false;
   block.next_ready = std::exchange(kept_, &block);
   ++kept_count_;
   hide(block);
@@ -116,7 +135,6 @@ control_block* block_slab::allocate() noexcept {
   } else {
     block = ::new (chunk->space + chunk->constructed * sizeof(control_block)) control_block;
     block->wait.resume = &resume_fiber;
-    block->home = chunk;
     ++chunk->constructed;
   }
   if (++chunk->used == block_chunk::capacity) with_room_.pop_back();
@@ -126,16 +144,17 @@ control_block* block_slab::allocate() noexcept {
   return block;
 }
 
-void block_slab::free(control_block& block) noexcept { block.home->slab.take_back(block); }
+void block_slab::free(control_block& block) noexcept {
+  block_chunk::of(block).slab.take_back(block);
+}
 
 void block_slab::take_back(control_block& block) noexcept {
-  block.exceptions = {};
+  block.saved.clear();
   block.status.store(fiber_status::free, std::memory_order_relaxed);
   block.cancel_requested.store(false, std::memory_order_relaxed);
   block.judgement = verdict::none;
   block.detached.store(false, std::memory_order_relaxed);
   block.refusals = 0;
-  block.owner = nullptr;
   block.bound_stack = nullptr;
   block.task = nullptr;
   block.group = nullptr;
@@ -153,7 +172,7 @@ void block_slab::take_back(control_block& block) noexcept {
 // Returns whether the slab goes with it.
 bool block_slab::put_back(control_block& block) noexcept {
   show(&block, sizeof block);  // if it was kept
-  block_chunk& chunk = *block.home;
+  block_chunk& chunk = block_chunk::of(block);
   block.next_ready = std::exchange(chunk.free, &block);
   hide(block);
   --taken_;

@@ -6,6 +6,7 @@
 // all of one chunk, and takes them again without the lock.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -92,6 +93,8 @@ struct block_chunk {
   static void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept;
   static void operator delete(void* place, std::size_t size) noexcept;
 
+  static block_chunk& of(const control_block& block) noexcept;
+
   control_block& at(std::size_t index) noexcept {
     return *std::launder(reinterpret_cast<control_block*>(space + index * sizeof(control_block)));
   }
@@ -102,6 +105,14 @@ struct block_chunk {
   std::size_t constructed = 0;  // the first so many; the rest has not been touched
   alignas(control_block) std::byte space[capacity * sizeof(control_block)];
 };
+
+// A chunk begins at a multiple of this, so that each block finds its own.
+inline constexpr std::size_t chunk_alignment = std::bit_ceil(sizeof(block_chunk));
+
+inline block_chunk& block_chunk::of(const control_block& block) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(&block);
+  return *reinterpret_cast<block_chunk*>(address & ~(chunk_alignment - 1));
+}
 
 template <class Visit>
 void block_slab::for_each(Visit&& visit) {

@@ -35,6 +35,12 @@ void leave_a_gap(channel_core& core) noexcept {
   core.lock.lock();
 }
 
+void note(const channel_core& core, const wait_list& side) noexcept {
+  // Who waits to receive waits for a sender.
+  const bool receives = &side == &core.receivers;
+  note_wait(receives ? wait_kind::sender : wait_kind::receiver, &core);
+}
+
 }  // namespace
 
 wake_reason channel_access::wait_on(channel_core& core, wait_list& side, channel_slot& mine,
@@ -45,6 +51,7 @@ wake_reason channel_access::wait_on(channel_core& core, wait_list& side, channel
     return wake_reason::timed_out;
   }
   leave_a_gap(core);
+  note(core, side);
   return wait_in_list(side, mine, core.lock, deadline, cancellation::honoured);
 }
 
@@ -52,6 +59,7 @@ bool channel_access::suspend(list_suspension& wait, continuation& then, wait_lis
                              channel_slot& mine, deadline_clock::time_point deadline) {
   held_ = false;
   leave_a_gap(core_);
+  note(core_, side);
   return wait.begin(then, side, mine, core_.lock, deadline, cancellation::honoured);
 }
 

@@ -18,6 +18,7 @@ bool sleep::start() noexcept {
   }
   if (deadline_ == only_yields) return !scheduler::running()->suspend_to_yield(*this);
   waits_ = true;
+  weft::detail::note_wait(weft::detail::wait_kind::time);
   weft::detail::begin_wait();
   if (weft::detail::suspend_until(*this, deadline_, weft::detail::cancellation::honoured)) {
     return false;

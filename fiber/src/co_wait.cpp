@@ -39,6 +39,7 @@ void refuse_coroutine_now(std::error_code& ec) noexcept {
 }
 
 bool co_pause::start() noexcept {
+  note_wait(wait_kind::time);
   begin_wait();
   return !suspend_until(*this, deadline_, cancellation::honoured);
 }

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include <weft/fiber/detail/composite_wait.hpp>
+#include <weft/fiber/detail/wait_note.hpp>
 
 namespace weft::detail {
 
@@ -16,6 +17,7 @@ void composite_wait::add(entry& place) noexcept {
 
 wake_reason composite_wait::wait(deadline_clock::time_point deadline, cancellation mode) {
   if (!std::exchange(ended_, true)) {
+    note_wait(wait_kind::several);
     finish_wait(deadline, mode);
     withdraw();
   }

@@ -49,6 +49,7 @@ std::cv_status condition_variable::wait_until(std::unique_lock<mutex>& lock, tim
   require_held(lock);
   if (detail::refuse_if_cancelled(ec)) return std::cv_status::timeout;
   detail::waiter* const next_holder = give_up(lock);
+  detail::note_wait(detail::wait_kind::condition, this);
   const wake_reason reason = detail::wait(waiters_, detail::waiter_of_this_task().node, lock_,
                                           deadline, detail::cancellation::honoured, next_holder);
   lock.mutex()->lock();
@@ -75,6 +76,7 @@ co::task<std::cv_status> condition_variable::co_wait_until(std::unique_lock<mute
     co_return std::cv_status::timeout;
   }
   detail::waiter* const next_holder = give_up(lock);
+  detail::note_wait(detail::wait_kind::condition, this);
   const wake_reason reason = co_await detail::co_wait<detail::spin_lock>{
       waiters_, lock_, deadline, detail::cancellation::honoured, next_holder};
   co_await lock.mutex()->co_lock();

@@ -12,15 +12,16 @@ namespace weft::detail {
 bool control_block::give_name(std::string_view given) noexcept {
   if (given.empty()) return true;
   name.reset();
-  name.text = new (std::nothrow) char[given.size() + 1];
-  if (name.text == nullptr) return false;
-  *std::ranges::copy(given, name.text).out = '\0';
+  auto* const text = new (std::nothrow) char[given.size() + 1];
+  if (text == nullptr) return false;
+  *std::ranges::copy(given, text).out = '\0';
+  name.text = text;  // only now, for a dump may come
   return true;
 }
 
 std::string control_block::display_name() const {
-  if (name.text != nullptr) return name.text;
-  return "fiber " + std::to_string(static_cast<std::uint64_t>(id));
+  if (const char* const given = name.text) return given;
+  return "fiber " + std::to_string(number());
 }
 
 void control_block::judge() noexcept {

@@ -5,6 +5,7 @@
 // Threads: the worker that owns it, but for what is atomic, `joiners`, and what inboxes link.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -17,6 +18,7 @@
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/task.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/wait_note.hpp>
 #include <weft/fiber/fiber.hpp>
 
 #include "context/context.hpp"
@@ -47,9 +49,25 @@ inline constexpr std::uint8_t stackless = 0xff;
 // What fills the last cache line.
 inline constexpr std::size_t inline_task_size = sizeof(machine_context) <= 32 ? 56 : 152;
 
+// What a dump on another thread may read while its owner writes it: the value before or after.
+// Unknown to the model checker, for nothing depends on it.
+template <class T>
+class shown {
+public:
+  shown() noexcept = default;
+
+  // The two pair: with a pointer what it points to is seen.
+  void operator=(T value) noexcept { value_.store(value, std::memory_order_release); }
+
+  operator T() const noexcept { return value_.load(std::memory_order_acquire); }
+
+private:
+  std::atomic<T> value_{};
+};
+
 // The name of a fiber, null if it has none. (std::unique_ptr has no standard layout.)
 struct fiber_name {
-  char* text = nullptr;
+  shown<char*> text;
 
   fiber_name() noexcept = default;
   fiber_name(const fiber_name&) = delete;
@@ -57,13 +75,42 @@ struct fiber_name {
 
   ~fiber_name() { reset(); }
 
-  void reset() noexcept { delete[] std::exchange(text, nullptr); }
+  void reset() noexcept {
+    const char* const former = text;
+    text = nullptr;
+    delete[] former;
+  }
 };
 
 // Coroutines that a task runs by co::block_on(), on its own stack.
 struct co_guest {
   const co_frame& outermost;
   const co_guest* outer;  // null for the first
+  bool awaits = false;    // they have suspended: not in a call that blocks
+};
+
+// What a fiber takes along beside its context: the exception globals, and in the bytes that they
+// leave free, when it began to wait, see coarse_milliseconds().
+struct saved_state {
+  void* caught = nullptr;
+  unsigned int uncaught = 0;
+  shown<std::uint32_t> waits_since;
+
+  void save(const exception_globals& of_thread) noexcept {
+    caught = of_thread.caught;
+    uncaught = of_thread.uncaught;
+  }
+
+  void restore(exception_globals& of_thread) const noexcept {
+    of_thread.caught = caught;
+    of_thread.uncaught = uncaught;
+  }
+
+  // For what has no exception.
+  void clear() noexcept {
+    caught = nullptr;
+    uncaught = 0;
+  }
 };
 
 struct alignas(64) control_block {
@@ -72,11 +119,11 @@ struct alignas(64) control_block {
     continuation* resume_point;  // while it is `resting`
   };
 
-  exception_globals exceptions;
+  saved_state saved;
   control_block* next_ready = nullptr;
   waiter wait;
 
-  scheduler* owner = nullptr;
+  shown<wait_note> waits_for;  // or did last
   // Written by the worker, `done` with `join_lock` held: whoever reads that sees the outcome.
   atomic<fiber_status> status{fiber_status::free};
   std::uint8_t size_class = 0;
@@ -115,14 +162,19 @@ struct alignas(64) control_block {
   fiber_owner* group = nullptr;
   control_block* group_next = nullptr;
   control_block* group_previous = nullptr;
-  fiber_id id{};
-  std::source_location location;
+  shown<fiber_id> id;
+  shown<std::source_location> location;
   fiber_name name;
 
-  block_chunk* home = nullptr;
+  shown<fiber_id> spawned_by;     // 0 for none
   task_extras* extras = nullptr;  // null in most fibers
   alignas(16) std::byte task_space[inline_task_size];
   const co_guest* guests = nullptr;  // the innermost; null in most tasks
+
+  // The worker that it runs on; it stays.
+  scheduler& owner() const noexcept;
+
+  std::uint64_t number() const noexcept { return static_cast<std::uint64_t>(fiber_id{id}); }
 
   std::string display_name() const;
 

@@ -1,6 +1,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <mutex>
 #include <sys/uio.h>
@@ -15,6 +16,9 @@ namespace {
 // A plain thread lock: it is held for one line, and never across a wait of a fiber.
 std::mutex sink_lock;
 diagnostics_sink sink;
+
+// Whether this thread is in the sink: it has the lock then.
+constinit thread_local bool in_sink = false;
 
 // Keeps SIGPIPE from the process while it exists: a reader of stderr that has gone is no reason to
 // end. One that was pending before stays.
@@ -58,24 +62,38 @@ void write_to_stderr(std::string_view line) noexcept {
   }
 }
 
+// With the lock held.
+bool is_written_by_sink(std::string_view line) noexcept {
+  if (!sink) return false;
+  in_sink = true;
+  bool is_written = false;
+  try {
+    sink(line);
+    is_written = true;
+  } catch (...) {  // it had no memory, or is at fault: then the line is all the more needed
+  }
+  in_sink = false;
+  return is_written;
+}
+
 }  // namespace
 
 diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
+  if (in_sink) {
+    write_to_stderr("set_diagnostics_sink() was called by the sink");
+    std::abort();
+  }
   const std::lock_guard hold{sink_lock};
   return std::exchange(sink, std::move(replacement));
 }
 
 void diagnose(std::string_view line) noexcept {
   const int saved_errno = errno;
-  {
+  if (in_sink) {
+    write_to_stderr(line);
+  } else {
     const std::lock_guard hold{sink_lock};
-    bool is_written = false;
-    try {
-      if (sink) sink(line);
-      is_written = static_cast<bool>(sink);
-    } catch (...) {  // it had no memory, or is at fault: then the line is all the more needed
-    }
-    if (!is_written) write_to_stderr(line);
+    if (!is_written_by_sink(line)) write_to_stderr(line);
   }
   errno = saved_errno;
 }

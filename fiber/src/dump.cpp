@@ -1,10 +1,12 @@
-#include "dump.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <unistd.h>
+
+#include <weft/fiber/detail/wait_note.hpp>
+#include <weft/fiber/dump.hpp>
 
 #include "registry.hpp"
 #include "scheduler.hpp"
@@ -13,88 +15,174 @@
 namespace weft::detail {
 namespace {
 
-// A line to a descriptor, without memory of its own.
+using number = unsigned long long;  // as printf has it
+
+number number_of(fiber_id id) noexcept { return static_cast<number>(id); }
+
+// Lines to a file or to a descriptor, without memory of their own.
 class line_writer {
 public:
   explicit line_writer(int descriptor) noexcept : descriptor_(descriptor) {}
 
-  // With a newline at the end.
-  [[gnu::format(printf, 2, 3)]] void write(const char* format, ...) noexcept {
-    std::array<char, 512> line;
+  explicit line_writer(std::FILE* file) noexcept : file_(file) {}
+
+  // What does not fit into the line is cut off.
+  [[gnu::format(printf, 2, 3)]] void add(const char* format, ...) noexcept {
+    const std::size_t room = line_.size() - size_;
     std::va_list arguments;
     va_start(arguments, format);
     // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start has just made it
-    const int size = std::vsnprintf(line.data(), line.size(), format, arguments);
+    const int size = std::vsnprintf(line_.data() + size_, room, format, arguments);
     va_end(arguments);
-    if (size <= 0) return;
-    const auto used = std::min(static_cast<std::size_t>(size), line.size() - 1);
-    line[used - 1] = '\n';  // one that was cut off still ends
-    // Nobody is left to be told when it fails.
-    [[maybe_unused]] const auto written = ::write(descriptor_, line.data(), used);
+    if (size > 0) size_ += std::min(static_cast<std::size_t>(size), room - 1);
+  }
+
+  void end_line() noexcept {
+    line_[size_++] = '\n';  // in the place of the zero
+    if (file_ != nullptr) {
+      std::fwrite(line_.data(), 1, size_, file_);  // ferror() tells of a failure
+    } else {
+      // Nobody is left to be told when it fails.
+      [[maybe_unused]] const auto written = ::write(descriptor_, line_.data(), size_);
+    }
+    size_ = 0;
   }
 
 private:
-  int descriptor_;
+  std::array<char, 512> line_{};
+  std::size_t size_ = 0;
+  std::FILE* file_ = nullptr;
+  int descriptor_ = -1;
 };
 
-const char* state_of(const control_block& block, const scheduler& owner) noexcept {
-  switch (block.status.load(std::memory_order_relaxed)) {
-  case fiber_status::reserved:
-  case fiber_status::arriving:
-  case fiber_status::unstarted: return "has not started";
-  case fiber_status::done: return "has ended";
-  default: break;
+// What a wait is for, before its object.
+const char* purpose_of(wait_kind kind) noexcept {
+  switch (kind) {
+  case wait_kind::other: break;
+  case wait_kind::time: return "sleeps";
+  case wait_kind::fiber: return "waits for the end of fiber";
+  case wait_kind::group: return "waits for the tasks of group";
+  case wait_kind::mutex: return "waits for mutex";
+  case wait_kind::condition: return "waits for a notification of condition";
+  case wait_kind::semaphore: return "waits for semaphore";
+  case wait_kind::event: return "waits for event";
+  case wait_kind::sender: return "waits to receive from channel";
+  case wait_kind::receiver: return "waits to send to channel";
+  case wait_kind::several: return "waits for one of several";
+  case wait_kind::input: return "waits for input of descriptor";
+  case wait_kind::output: return "waits to write to descriptor";
+  case wait_kind::turn: return "waits for its turn on descriptor";
+  case wait_kind::descriptors: return "waits for a free descriptor number";
   }
-  if (block.wait.armed()) return "waits";
-  return &block == owner.current_if_any() ? "runs" : "is ready";
+  return "waits";
+}
+
+// "waits for mutex 0x55d0c8a3b2a0, for 12.3 s"
+void add_wait(line_writer& out, const control_block& block) noexcept {
+  const wait_note note = block.waits_for;
+  const wait_kind kind = kind_of(note);
+  out.add("%s", purpose_of(kind));
+  switch (kind) {
+  case wait_kind::fiber:
+  case wait_kind::input:
+  case wait_kind::output:
+  case wait_kind::turn: out.add(" %llu", number{object_of(note)}); break;
+  case wait_kind::other:
+  case wait_kind::time:
+  case wait_kind::several:
+  case wait_kind::descriptors: break;
+  default: out.add(" 0x%llx", number{object_of(note)});
+  }
+  const std::uint32_t milliseconds = coarse_milliseconds() - block.saved.waits_since;
+  out.add(", for %u.%u s", milliseconds / 1'000, milliseconds / 100 % 10);
+}
+
+void add_state(line_writer& out, const control_block& block, const scheduler& owner) noexcept {
+  if (block.has_status(fiber_status::arriving) || block.has_status(fiber_status::unstarted)) {
+    return out.add("has not started");
+  }
+  if (block.has_status(fiber_status::done)) return out.add("has ended");
+  if (block.wait.armed()) return add_wait(out, block);
+  out.add("%s", &block == owner.current_if_any() ? "runs" : "is ready");
 }
 
 // Where each of its coroutines awaits the one inside it, the innermost first. Where that is in code
 // that is no coroutine, a call that blocks, it has awaited something there before.
 void dump_awaits(line_writer& out, const control_block& block) noexcept {
+  const bool has_suspended =
+      block.guests != nullptr ? block.guests->awaits : block.has_status(fiber_status::resting);
   std::array<const co_frame*, 64> last{};
   std::size_t count = 0;
   for_each_coroutine(block, [&](const co_frame& each) { last[count++ % last.size()] = &each; });
   for (std::size_t i = 1; i <= std::min(count, last.size()); ++i) {
     const std::source_location& at = last[(count - i) % last.size()]->at;
-    const bool is_in_a_call =
-        i == 1 && block.is_coroutine() && !block.has_status(fiber_status::resting);
-    out.write("    %s at %s:%u\n", is_in_a_call ? "is in a call; it awaited or began" : "awaits",
-              at.file_name(), static_cast<unsigned>(at.line()));
+    const bool is_in_a_call = i == 1 && !has_suspended;
+    out.add("    %s at %s:%u", is_in_a_call ? "is in a call; it awaited or began" : "awaits",
+            at.file_name(), static_cast<unsigned>(at.line()));
+    out.end_line();
   }
-  if (count > last.size()) out.write("    and more\n");
+  if (count <= last.size()) return;
+  out.add("    and more");
+  out.end_line();
 }
 
 void dump(line_writer& out, const control_block& block, const scheduler& owner) noexcept {
-  const char* const name = block.name.text;
-  const auto id = static_cast<unsigned long long>(block.id);
-  if (name != nullptr) {
-    out.write("  \"%s\" (fiber %llu) %s, spawned at %s:%u\n", name, id, state_of(block, owner),
-              block.location.file_name(), static_cast<unsigned>(block.location.line()));
+  const number id = number_of(block.id);
+  // Others free it with the lock of the slab alone, which is held here.
+  if (const char* const name = block.name.text) {
+    out.add("  \"%.100s\" (fiber %llu) ", name, id);
   } else {
-    out.write("  fiber %llu %s, spawned at %s:%u\n", id, state_of(block, owner),
-              block.location.file_name(), static_cast<unsigned>(block.location.line()));
+    out.add("  fiber %llu ", id);
   }
+  add_state(out, block, owner);
+  if (&block != &owner.main()) {
+    out.add("; spawned ");
+    if (block.spawned_by != fiber_id{}) {
+      out.add("by fiber %llu ", number_of(block.spawned_by));
+    }
+    const std::source_location place = block.location;
+    out.add("at %s:%u", place.file_name(), static_cast<unsigned>(place.line()));
+  }
+  out.end_line();
+  // Of what has not started or has ended the task may be made and destroyed on any thread; one that
+  // runs may be anywhere between two frames when a signal comes.
+  const bool has_started =
+      block.has_status(fiber_status::started) || block.has_status(fiber_status::resting);
+  if (!has_started || owner.current_if_any() == &block) return;
   // On another thread the task may go on meanwhile, and its frames with it.
   if (scheduler::running() == &owner) return dump_awaits(out, block);
   if (block.has_status(fiber_status::resting)) {
-    out.write("    awaits in the hands of another thread\n");
+    out.add("    awaits in the hands of another thread");
+    out.end_line();
   }
 }
 
-}  // namespace
-
-void dump_fibers(int descriptor) noexcept {
-  line_writer out{descriptor};
-  const auto dump_worker = [&](scheduler& each) {
-    out.write("runtime %u, worker %u: %zu fibers\n",
-              static_cast<unsigned>(each.siblings().number()), each.index(), each.live_fibers());
-    dump(out, each.main(), each);
-    if (!each.try_for_each_fiber([&](control_block& block) { dump(out, block, each); })) {
-      out.write("  its list of fibers is being changed\n");
-    }
+void dump(line_writer& out, scheduler& worker) noexcept {
+  out.add("runtime %llu, worker %u: %zu fibers", number{worker.siblings().number()}, worker.index(),
+          worker.live_fibers());
+  out.end_line();
+  if (worker.main().id != fiber_id{}) dump(out, worker.main(), worker);
+  const auto dump_if_spawned = [&](control_block& block) {
+    if (!block.has_status(fiber_status::reserved)) dump(out, block, worker);
   };
-  if (!try_for_each_scheduler(dump_worker)) out.write("the list of runtimes is being changed\n");
+  if (worker.try_for_each_fiber(dump_if_spawned)) return;
+  out.add("  its list of fibers is being changed");
+  out.end_line();
 }
 
+void dump_all(line_writer out) noexcept {
+  if (try_for_each_scheduler([&](scheduler& each) { dump(out, each); })) return;
+  out.add("the list of runtimes is being changed");
+  out.end_line();
+}
+
+}  // namespace
 }  // namespace weft::detail
+
+namespace weft {
+
+void dump(std::FILE* out) noexcept { detail::dump_all(detail::line_writer{out}); }
+
+void dump(int descriptor) noexcept { detail::dump_all(detail::line_writer{descriptor}); }
+
+}  // namespace weft

@@ -44,6 +44,7 @@ bool event::wait_for(any_duration duration) { return wait_until(detail::deadline
 bool event::wait_until(steady_clock::time_point deadline, std::error_code& ec) {
   if (detail::refuse_if_cancelled(ec)) return false;
   if (!is_set_or_lock()) {
+    detail::note_wait(detail::wait_kind::event, this);
     ec =
         error_of(detail::wait_or_expire(waiters_, lock_, deadline, detail::cancellation::honoured));
     if (!ec) return true;

@@ -169,10 +169,10 @@ void free_task_storage(control_block& block, void* place) noexcept {
 }
 
 void start_fiber(control_block& block, task_base& task) noexcept {
-  block.owner->start(block, task);
+  block.owner().start(block, task);
 }
 
-void abandon_fiber(control_block& block) noexcept { block.owner->abandon(block); }
+void abandon_fiber(control_block& block) noexcept { block.owner().abandon(block); }
 
 void detach_fiber(control_block& block) noexcept {
   block.detached.store(true, std::memory_order_relaxed);
@@ -218,6 +218,10 @@ namespace {
 
 using detail::is_done;
 
+void note_join(const control_block& joined) noexcept {
+  detail::note_wait(detail::wait_kind::fiber, joined.number());
+}
+
 // Returns `ready`, or why the caller gave up. Afterwards the block may be gone, if the handle is.
 detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode) {
   block.join_lock.lock();
@@ -225,6 +229,7 @@ detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode
     block.join_lock.unlock();
     return detail::wake_reason::ready;
   }
+  note_join(block);
   detail::wait_node& node = detail::begin_wait().node;
   block.joiners.push_back(node);
   block.join_lock.unlock();
@@ -238,7 +243,7 @@ detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode
 // With the lock, under which a fiber ends: its worker is there as long as it is held.
 void detail::cancel_fiber(control_block& block) noexcept {
   const std::lock_guard hold{block.join_lock};
-  if (!is_done(block)) block.owner->cancel(block);
+  if (!is_done(block)) block.owner().cancel(block);
 }
 
 void any_fiber::end(control_block* block) noexcept {
@@ -262,7 +267,7 @@ void join_another(control_block& block, std::error_code& ec) {
   if (is_done(block)) {
     detail::spend_budget();
   } else {
-    ec = detail::error_of(wait_for_end(block, detail::cancellation::honoured));
+    detail::set_error_of(wait_for_end(block, detail::cancellation::honoured), ec);
   }
 }
 
@@ -298,8 +303,10 @@ void detail::joining::withdraw(wait_node& node) noexcept { block_->withdraw_join
 
 detail::spin_lock& detail::joining::lock() noexcept { return block_->join_lock; }
 
+void detail::joining::note() const noexcept { note_join(*block_); }
+
 void any_fiber::join(std::error_code& ec) {
-  ec.clear();
+  if (ec) ec.clear();
   if (block_ == nullptr) {
     ec = std::make_error_code(std::errc::invalid_argument);
   } else if (this_fiber::get_id() == block_->id) {

@@ -13,12 +13,13 @@ fiber_group::~fiber_group() {
 
 void fiber_group::cancel_all() noexcept {
   for (control_block* each = first_; each != nullptr; each = each->group_next) {
-    each->owner->cancel(*each);
+    each->owner().cancel(*each);
   }
 }
 
 bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation mode) {
   while (size_ != 0) {
+    note_wait(wait_kind::group, this);
     if (wait(waiting_, deadline, mode) != wake_reason::ready) return size_ == 0;
   }
   return true;
@@ -27,6 +28,7 @@ bool fiber_group::wait_empty(deadline_clock::time_point deadline, cancellation m
 bool co_wait_empty::start() noexcept {
   wait_queue& waiting = group_.waiting_;
   while (group_.size_ != 0) {
+    note_wait(wait_kind::group, &group_);
     waiting.lock.lock();
     if (wait_.begin(*this, waiting.list, waiter_of_this_task().node, waiting.lock, deadline_,
                     cancellation::ignored)) {

@@ -21,9 +21,8 @@ namespace {
 std::uintptr_t key_of(waiter& task) noexcept {
   static_assert(alignof(waiter) > 1);  // the lowest bit of the address is `contended`
   constexpr int address_bits = 48;     // of what a process gets unless it asks for more
-  const std::uint64_t number = task.home != nullptr
-                                   ? static_cast<std::uint64_t>(detail::control_block::of(task).id)
-                                   : detail::thread_task::of(task).number();
+  const std::uint64_t number = task.home != nullptr ? detail::control_block::of(task).number()
+                                                    : detail::thread_task::of(task).number();
   return reinterpret_cast<std::uintptr_t>(&task) ^
          static_cast<std::uintptr_t>(number << address_bits);
 }
@@ -101,6 +100,7 @@ void mutex::lock_until(steady_clock::time_point deadline, std::error_code& ec) {
 void mutex::lock_contended(std::uintptr_t task, steady_clock::time_point deadline,
                            cancellation mode, std::error_code& ec) {
   if (take_or_leave_word(task, ec)) return;
+  detail::note_wait(detail::wait_kind::mutex, this);
   detail::set_error_of(detail::wait_or_expire(waiters_, lock_, deadline, mode), ec);
 }
 

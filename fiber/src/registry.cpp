@@ -35,6 +35,7 @@ struct registry {
   offset scheduler_runs_on = offsetof(scheduler, runs_on_);
   offset scheduler_group = offsetof(scheduler, siblings_);
   offset scheduler_slab = offsetof(scheduler, blocks_);
+  offset scheduler_coarse_now = offsetof(scheduler, coarse_now_);
   offset group_number = offsetof(worker_group, number_);
   offset slab_chunks = offsetof(block_slab, chunks_);  // std::vector: begin and end
   offset chunk_constructed = offsetof(block_chunk, constructed);
@@ -48,6 +49,9 @@ struct registry {
   offset block_id = offsetof(control_block, id);
   offset block_location = offsetof(control_block, location);
   offset block_name = offsetof(control_block, name);
+  offset block_waits_for = offsetof(control_block, waits_for);
+  offset block_waits_since = offsetof(control_block, saved) + offsetof(saved_state, waits_since);
+  offset block_spawned_by = offsetof(control_block, spawned_by);
   offset stack_base = offsetof(stack, base);
   offset stack_size = offsetof(stack, size);
   offset frame_awaited_by = offsetof(co_frame, awaited_by);

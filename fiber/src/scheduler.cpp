@@ -11,6 +11,7 @@
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/error.hpp>
+#include <weft/fiber/this_fiber.hpp>
 
 #include "registry.hpp"
 #include "sleeping_driver.hpp"
@@ -56,13 +57,12 @@ scheduler::scheduler(const runtime_options& options, worker_group& siblings, uns
       timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       scope_timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       driver_(std::make_unique<sleeping_driver>()), wakeable_(driver_.get()),
-      stacks_(options.guard), blocks_(block_slab::create(this)), clock_(options.clock),
+      stacks_(options.guard, *this), blocks_(block_slab::create(this)), clock_(options.clock),
       default_stack_size_(options.stack_size),
       runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(&siblings),
       index_(index) {
   main_.wait.resume = &resume_fiber;
   main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab
-  main_.owner = this;
   main_.wait.home = this;
   if (clock_ != nullptr) virtual_now = &clock_->now_;
   if (options.order_seed) {
@@ -131,10 +131,10 @@ control_block* scheduler::reserve_block(const spawn_options& options, std::uint8
     ec = std::make_error_code(std::errc::not_enough_memory);
     return nullptr;
   }
-  block->owner = this;
   block->wait.home = this;
   block->size_class = size_class;
   block->location = options.location;
+  block->spawned_by = this_fiber::get_id();
   block->id = next_fiber_id();
   if (size_class != stackless) read_floating_point_control(block->context);
   if (ec) ec.clear();
@@ -263,7 +263,8 @@ void scheduler::finish(control_block& self) noexcept {
     release_reference(self);
   }
   if (how == control_block::end::unshared) release_reference(self);
-  if (live_fibers() == 0) ended_.wake_all(wake_reason::ready);
+  // Before the end of the run nobody waits for that.
+  if (ending_ && live_fibers() == 0) ended_.wake_all(wake_reason::ready);
 }
 
 // ---- switching ---------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ sanitizer_context& scheduler::sanitizer_of(control_block& block) noexcept {
 machine_context* scheduler::context_to_run(control_block& block) noexcept {
   if (block.has_status(fiber_status::started)) return &block.context;
   if (block.is_coroutine()) {
-    block.exceptions = {};
+    block.saved.clear();
     return take_runner();
   }
   bind_stack(block);
@@ -320,8 +321,8 @@ void scheduler::switch_to(control_block& chosen) noexcept {
   }
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
-  self.exceptions = *exceptions_;
-  *exceptions_ = next->exceptions;
+  self.saved.save(*exceptions_);
+  next->saved.restore(*exceptions_);
   make_current(next);
   sanitizer_leave(&sanitizer_of(self), sanitizer_of(*next));
   switch_context(self.context, *to);
@@ -338,7 +339,7 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& c
   machine_context& to = context_to_run_one_of(next);
   stacks_.release(mine);
   trim_later();
-  *exceptions_ = next->exceptions;
+  next->saved.restore(*exceptions_);
   make_current(next);
   budget = budget_a_run;
   sanitizer_leave(nullptr, sanitizer_of(*next));
@@ -351,7 +352,7 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::rest(stack& mine, control_block& chosen
   control_block* next = &chosen;
   machine_context& to = context_to_run_one_of(next);
   idle_runner_ = &mine;
-  *exceptions_ = next->exceptions;
+  next->saved.restore(*exceptions_);
   make_current(next);
   budget = budget_a_run;
   sanitizer_leave(&mine.sanitizer, sanitizer_of(*next));
@@ -385,9 +386,16 @@ wake_reason scheduler::park(cancellation mode) {
   return self.wait.reason();
 }
 
+// For who looks at the process.
+void scheduler::note_wait_of(control_block& self) noexcept {
+  self.waits_for = std::exchange(next_wait, 0);
+  self.saved.waits_since = coarse_now_;
+}
+
 // Of the wait that has just begun.
 bool scheduler::end_if_cancelled(control_block& self, cancellation mode) noexcept {
   self.forget_refusals();
+  note_wait_of(self);
   self.wait_is_cancellable = mode == cancellation::honoured;
   // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
   return self.wait_is_cancellable && *judgement != verdict::none &&
@@ -440,12 +448,6 @@ void scheduler::count_refusal() noexcept {
   } catch (const std::bad_alloc&) {
     --self.refusals;  // at the next one
   }
-}
-
-void scheduler::request_stop() noexcept {
-  // Pairs with the load in poll().
-  stop_requested_.store(true, std::memory_order_seq_cst);
-  wakeable_.load(std::memory_order_seq_cst)->wake();
 }
 
 void scheduler::obey_stop_request() noexcept {

@@ -46,6 +46,8 @@ public:
   // The scheduler that runs on the calling thread, or null.
   static scheduler* running() noexcept { return static_cast<scheduler*>(running_worker); }
 
+  static scheduler& of(worker_view& view) noexcept { return static_cast<scheduler&>(view); }
+
   // The running fiber; there is none while one that has ended looks for the next.
   control_block& current() noexcept { return *current_.load(std::memory_order_relaxed); }
 
@@ -202,6 +204,7 @@ private:
   bool refuse() noexcept;
   bool others_are_ready();
   bool end_if_cancelled(control_block& self, cancellation mode) noexcept;
+  void note_wait_of(control_block& self) noexcept;
   void make_current(control_block* block) noexcept;
 
   // The next fiber to run, for which it may have to wait.
@@ -279,7 +282,9 @@ private:
   timer_wheel timers_;
   timer_wheel scope_timers_;
   deadline_clock::time_point last_expiry_;
-  bool more_is_due_ = false;  // perhaps, than the last poll has ended
+  unsigned polls_ = 0;
+  std::uint32_t coarse_now_ = 0;  // coarse_milliseconds() at the last poll
+  bool more_is_due_ = false;      // perhaps, than the last poll has ended
 
   std::unique_ptr<driver> driver_;
   // The driver as request_stop() sees it; replaced ones live on in `retired_drivers_`.
@@ -301,6 +306,7 @@ private:
   // A stack with nothing to do but to run the next coroutine; its context, or that of a new one.
   stack* idle_runner_ = nullptr;
   machine_context runner_context_;
+  unsigned lone_yields_ = 0;           // of coroutines, that had nobody to give way to
   machine_context control_of_thread_;  // the floating-point control alone
   stack_bounds thread_stack_{};        // that of main
   // Of `stacks_`, for when there is none idle. Relaxed: whoever has set it has reserved one.
@@ -329,6 +335,12 @@ private:
   // only loads are compared.
   atomic<std::size_t> arriving_{0};
 };
+
+inline scheduler& control_block::owner() const noexcept { return scheduler::of(*wait.home); }
+
+// For notes of when something began, which are seldom read: milliseconds of CLOCK_MONOTONIC as of
+// the kernel's last tick, the lower 32 bits.
+std::uint32_t coarse_milliseconds() noexcept;
 
 // The id of the next fiber of the process.
 fiber_id next_fiber_id() noexcept;

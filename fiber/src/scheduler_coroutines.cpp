@@ -86,14 +86,16 @@ void scheduler::run_coroutine(control_block& self) noexcept {
 
 void scheduler::run_to_end(continuation& start, const co_frame& outermost) noexcept {
   control_block& self = current();
-  const co_guest guest{outermost, self.guests};
+  co_guest guest{outermost, self.guests};
   self.guests = &guest;
   for (continuation* next = &start;;) {
     next->go_on(*next);
     continue_chain();
     if (std::exchange(task_ended, false)) break;
     next = self.resume_point;  // before the context of the task takes its place
+    guest.awaits = true;
     switch_to(pick_next());
+    guest.awaits = false;
   }
   self.guests = guest.outer;
 }
@@ -123,7 +125,10 @@ void scheduler::suspend_ready(continuation& then) noexcept {
 
 bool scheduler::suspend_to_yield(continuation& then) noexcept {
   // Those without a stack are given this one.
-  if (stalled_.empty() && !others_are_ready()) return false;
+  if (stalled_.empty() && !others_are_ready()) {
+    // Now and then it does suspend, lest a chain of coroutines that each yield grow on one stack.
+    if (++lone_yields_ % budget_a_run != 0) return false;
+  }
   suspend_ready(then);
   return true;
 }

@@ -31,16 +31,23 @@ private:
 
 void resume_fiber(waiter& claimed) noexcept {
   control_block& block = control_block::of(claimed);
-  if (block.owner == scheduler::running()) {
-    block.owner->make_ready(block);
+  if (&block.owner() == scheduler::running()) {
+    block.owner().make_ready(block);
   } else {
-    block.owner->make_ready_remotely(block);
+    block.owner().make_ready_remotely(block);
   }
 }
 
 void scheduler::make_ready_remotely(control_block& block) noexcept {
   const visit here{visitors_};
   if (woken_.push(block)) wakeable_.load(std::memory_order_seq_cst)->wake();
+}
+
+void scheduler::request_stop() noexcept {
+  const visit here{visitors_};
+  // Pairs with the load in poll().
+  stop_requested_.store(true, std::memory_order_seq_cst);
+  wakeable_.load(std::memory_order_seq_cst)->wake();
 }
 
 void scheduler::cancel(control_block& block) noexcept {

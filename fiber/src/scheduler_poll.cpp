@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <ctime>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -41,6 +42,12 @@ void warm_task(const control_block& block) noexcept {
 }
 
 }  // namespace
+
+std::uint32_t coarse_milliseconds() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::uint32_t>(now.tv_sec * 1'000 + now.tv_nsec / 1'000'000);
+}
 
 void scheduler::warm_next() const noexcept {
   const control_block* const next = ready_.first();
@@ -106,6 +113,10 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   if (has_mail()) take_mail();
   driver_->poll(ready_.empty() ? deadline : deadline_clock::time_point::min());
   if (has_mail()) take_mail();
+  // One that did not sleep takes little time, and less than the clock does.
+  constexpr unsigned polls_a_look = 16;
+  const bool may_have_slept = deadline != deadline_clock::time_point::min();
+  if (may_have_slept || ++polls_ % polls_a_look == 0) coarse_now_ = coarse_milliseconds();
   more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due();
   if (ending_) lose_patience();
   budget = budget_a_run;

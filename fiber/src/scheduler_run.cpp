@@ -39,11 +39,11 @@ stack_bounds scheduler::stack_in_use() const noexcept {
 }
 
 void scheduler::run(task_base& main_task) {
-  if (main_.has_status(fiber_status::started)) misuse("runtime::run was called while it runs");
   const overflow_watch watch;
   adopt_thread();
   main_.id = next_fiber_id();
-  main_.give_name("main");  // without memory it is called by its id
+  // Once, for a dump may read it. Without memory it is called by its id.
+  if (main_.name.text == nullptr) main_.give_name("main");
   main_.status.store(fiber_status::started, std::memory_order_relaxed);
   main_.cancel_requested.store(false, std::memory_order_relaxed);
   main_.judge();
@@ -51,6 +51,7 @@ void scheduler::run(task_base& main_task) {
   make_current(&main_);
   read_floating_point_control(control_of_thread_);
   ending_ = false;
+  coarse_now_ = coarse_milliseconds();
   gives_up_at_.store(deadline_clock::time_point::min(), std::memory_order_relaxed);
   obey_stop_request();
   take_mail();  // what was posted before

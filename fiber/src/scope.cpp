@@ -85,7 +85,7 @@ void cancel_scope_for(scope_state& scope, verdict why) noexcept {
   verdict expected = verdict::none;
   if (!scope.own.compare_exchange_strong(expected, why, std::memory_order_acq_rel)) return;
   if (scope.fiber != nullptr) {
-    scope.fiber->owner->check(*scope.fiber);
+    scope.fiber->owner().check(*scope.fiber);
   } else {
     scope.thread->cancel();
   }
@@ -99,7 +99,7 @@ void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline,
   const bool has_passed = deadline <= now;
   // A plain thread looks at the deadline itself.
   if (scope.fiber != nullptr) {
-    timer_wheel& timers = scope.fiber->owner->scope_timers();
+    timer_wheel& timers = scope.fiber->owner().scope_timers();
     if (has_passed || deadline == no_deadline) {
       timers.cancel(scope.timer);
     } else {

@@ -60,6 +60,7 @@ void semaphore::acquire_until(steady_clock::time_point deadline, std::error_code
   if (detail::refuse_if_cancelled(ec)) return;
   if (take_or_lock()) return;
   // Whoever wakes this one has not added to the count what it gives.
+  detail::note_wait(detail::wait_kind::semaphore, this);
   ec = error_of(detail::wait_or_expire(waiters_, lock_, deadline, detail::cancellation::honoured));
 }
 

@@ -61,7 +61,7 @@ void report_overflow(const scheduler& worker, std::uintptr_t address,
   const int size = std::snprintf(
       line.data(), line.size(),
       "weft: fiber \"%.100s\" (fiber %llu) has overflowed its stack of %zu KiB, %p to %p; %s\n",
-      name, static_cast<unsigned long long>(self->id), used.size / 1024,
+      name, static_cast<unsigned long long>(self->number()), used.size / 1024,
       static_cast<const void*>(used.begin), static_cast<const void*>(used.begin + used.size),
       remedy);
   if (size <= 0) return;

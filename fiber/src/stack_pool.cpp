@@ -23,6 +23,10 @@ constexpr std::size_t cache_line = 64;
 stack_pool::stack_pool(stack_guard guard) noexcept
     : guard_(guard), light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
 
+stack_pool::stack_pool(stack_guard guard, const worker_view& owner) noexcept
+    : lock_(owner), guard_(guard),
+      light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
+
 stack_pool::~stack_pool() {
   for (stack& each : stacks_) each.sanitizer.destroy();
   for (const chunk& each : chunks_) unmap_stacks(each.base, each.size);

@@ -14,7 +14,8 @@
 #include <system_error>
 #include <vector>
 
-#include <weft/fiber/detail/spin_lock.hpp>
+#include <weft/fiber/detail/biased_lock.hpp>
+#include <weft/fiber/detail/worker_view.hpp>
 #include <weft/fiber/runtime.hpp>
 
 #include "context/sanitizer.hpp"
@@ -48,7 +49,9 @@ public:
   // Stacks with one guard between them, where each cannot have its own.
   static constexpr std::size_t group_size = 16;
 
+  // Of the worker that is given its lock takes least.
   explicit stack_pool(stack_guard guard) noexcept;
+  stack_pool(stack_guard guard, const worker_view& owner) noexcept;
   stack_pool(const stack_pool&) = delete;
   stack_pool& operator=(const stack_pool&) = delete;
   ~stack_pool();
@@ -102,7 +105,7 @@ private:
   bool guard(const size_class_pool& pool, std::size_t stack_size) const noexcept;
   std::size_t trim(size_class_pool& pool, std::size_t budget) noexcept;
 
-  spin_lock lock_;  // for everything below
+  biased_lock lock_;  // for everything below
   const stack_guard guard_;
   const bool light_guards_;
   std::array<size_class_pool, 17> classes_;  // 16 KiB, 32 KiB, ... 1 GiB

@@ -131,6 +131,7 @@ void task_group_core::wait_for(who awaited, std::error_code& ec) {
   }
   lock_.lock();
   while (has(awaited)) {
+    note_wait(wait_kind::group, this);
     const wake_reason reason = wait(waiting_, lock_, no_deadline, mode);
     if (reason != wake_reason::ready) {
       mode = cancellation::ignored;
@@ -211,6 +212,7 @@ bool co_join_group::wait() noexcept {
   group_.lock_.lock();
   while (group_.size_ != 0) {
     waiting_ = true;
+    note_wait(wait_kind::group, &group_);
     const auto mode = error_ ? cancellation::ignored : cancellation::honoured;
     if (wait_.begin(*this, group_.waiting_, waiter_of_this_task().node, group_.lock_, no_deadline,
                     mode)) {

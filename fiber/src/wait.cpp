@@ -77,6 +77,7 @@ wake_reason wait(wait_queue& queue, deadline_clock::time_point deadline, cancell
 
 wake_reason wait_until(deadline_clock::time_point deadline, cancellation mode) {
   if (mode == cancellation::honoured && refuse_if_cancelled()) return why_refused();
+  note_wait(wait_kind::time);
   begin_wait();
   return finish_wait(deadline, mode);
 }

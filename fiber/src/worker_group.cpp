@@ -37,7 +37,7 @@ worker_position this_worker() noexcept {
 }
 
 worker_position worker_of(waiter& task) noexcept {
-  return task.home != nullptr ? position_of(*control_block::of(task).owner) : worker_position{};
+  return task.home != nullptr ? position_of(control_block::of(task).owner()) : worker_position{};
 }
 
 worker_group::worker_group(const runtime_options& options) : number_(take_runtime_number()) {
@@ -52,6 +52,15 @@ scheduler& worker_group::least_loaded() const noexcept {
 }
 
 void worker_group::run(task_base& main_task) {
+  // Relaxed: it only finds a mistake.
+  if (runs_.exchange(true, std::memory_order_relaxed)) {
+    misuse("runtime::run was called while it runs");
+  }
+  run_all(main_task);
+  runs_.store(false, std::memory_order_relaxed);
+}
+
+void worker_group::run_all(task_base& main_task) {
   ending_ = watched_ = false;
   unended_ = workers_.size();
   for (const auto& each : workers_) each->open_to_others();
@@ -66,6 +75,7 @@ void worker_group::run(task_base& main_task) {
     begin_to_end();
     for (std::thread& each : threads) each.join();
     if (watchman_.joinable()) watchman_.join();  // others may have spawned on those that ran
+    runs_.store(false, std::memory_order_relaxed);
     throw;
   }
   at(0).run(main_task);

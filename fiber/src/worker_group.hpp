@@ -4,6 +4,7 @@
 // Threads: as said at each function.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,10 +56,12 @@ private:
   void watch() noexcept;
   void await_the_end();
   void end_if_one_is_stuck();
+  void run_all(task_base& main_task);
   void run_beside(std::size_t index);
 
   const std::uint64_t number_;
   std::vector<std::unique_ptr<scheduler>> workers_;
+  std::atomic<bool> runs_{false};
   // Guarded by the locks of the queues after them.
   bool ending_ = false;
   bool watched_ = false;

@@ -6,11 +6,13 @@
 
 #include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/scope.hpp>
+#include <weft/fiber/detail/wait_note.hpp>
 #include <weft/fiber/error.hpp>
 
 namespace weft::net::detail {
 namespace {
 
+using weft::detail::wait_kind;
 using weft::detail::wake_reason;
 
 bool failed(wake_reason reason, std::error_code& ec) noexcept {
@@ -25,6 +27,7 @@ constinit fd_record no_record{};
 
 // The operation before this one hands its turn over: `busy` stays set, and `away` until we look.
 void io_turn::wait_for_turn(std::error_code& ec) {
+  weft::detail::note_wait(wait_kind::turn, static_cast<std::uint64_t>(fd_));
   end_wait_for_turn(weft::detail::wait(side().turn, record_.lock, weft::detail::no_deadline,
                                        weft::detail::cancellation::honoured),
                     ec);
@@ -52,9 +55,15 @@ void io_turn::step_aside() noexcept {
   if (record_.is_generation(generation_)) record_.add_away(which_);
 }
 
+void io_turn::note_readiness() const noexcept {
+  const auto kind = which_ == direction::read ? wait_kind::input : wait_kind::output;
+  weft::detail::note_wait(kind, static_cast<std::uint64_t>(fd_));
+}
+
 // With the lock held, which it gives up.
 wake_reason io_turn::park(weft::detail::deadline_clock::time_point deadline) {
   record_.add_away(which_);
+  note_readiness();
   return weft::detail::wait(side().readiness, record_.lock, deadline,
                             weft::detail::cancellation::honoured);
 }
@@ -138,6 +147,7 @@ io_progress io_turn::begin_with_event(weft::detail::continuation& then,
 // With the lock held, which it gives up.
 io_progress io_turn::suspend_for_turn(weft::detail::continuation& then,
                                       weft::detail::list_suspension& wait, std::error_code& ec) {
+  weft::detail::note_wait(wait_kind::turn, static_cast<std::uint64_t>(fd_));
   if (wait.begin(then, side().turn, weft::detail::waiter_of_this_task().node, record_.lock,
                  weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
     return io_progress::suspended;
@@ -179,6 +189,7 @@ io_progress io_turn::suspend_locked(poller& worker, weft::detail::continuation& 
                                     weft::detail::list_suspension& wait, std::error_code& ec) {
   record_.add_away(which_);
   worker.begin_to_wait();
+  note_readiness();
   if (wait.begin(then, side().readiness, weft::detail::waiter_of_this_task().node, record_.lock,
                  weft::detail::no_deadline, weft::detail::cancellation::honoured)) {
     return io_progress::suspended;
@@ -210,6 +221,7 @@ co::task<bool> io_turn::co_pause(std::chrono::nanoseconds length, std::error_cod
       co_return false;
     }
     record_.add_away(which_);
+    note_readiness();
     const wake_reason reason = co_await weft::detail::co_wait<weft::detail::spin_lock>{
         side().readiness, record_.lock, deadline, weft::detail::cancellation::honoured};
     failed(reason, ec);

@@ -246,6 +246,7 @@ private:
 
   bool park_until_ready(std::error_code& ec);
   bool block_until_ready(std::error_code& ec);
+  void note_readiness() const noexcept;
   weft::detail::wake_reason park(weft::detail::deadline_clock::time_point deadline);
 
   const int fd_;

@@ -10,6 +10,7 @@
 #include <weft/fiber/detail/co_wait.hpp>
 #include <weft/fiber/detail/scope.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/wait_note.hpp>
 
 namespace weft::net::detail {
 
@@ -18,6 +19,7 @@ public:
   // Waits until a descriptor has been closed, but for one that is closed while the wait begins.
   weft::detail::wake_reason wait(weft::detail::deadline_clock::time_point deadline) {
     const sufferer here{waiting_};
+    weft::detail::note_wait(weft::detail::wait_kind::descriptors);
     return weft::detail::wait(queue_, deadline);
   }
 
@@ -28,6 +30,7 @@ public:
     if (weft::detail::refuse_coroutine(ec)) {
       co_return weft::detail::reason_of(weft::detail::current_verdict());
     }
+    weft::detail::note_wait(weft::detail::wait_kind::descriptors);
     queue_.lock.lock();
     co_return co_await weft::detail::co_wait<weft::detail::spin_lock>{
         queue_.list, queue_.lock, deadline, weft::detail::cancellation::honoured};

@@ -51,7 +51,7 @@ protected:
   std::string id_of(const std::string& name) {
     const std::string list = look({"info fibers"});
     std::smatch found;
-    const std::regex row{"\n([0-9]+) .*  " + name + "  "};
+    const std::regex row{"\n([0-9]+) .* " + name + "  "};
     EXPECT_TRUE(std::regex_search(list, found, row)) << list;
     return found.empty() ? "0" : found[1].str();
   }
@@ -59,16 +59,23 @@ protected:
   process program_{{debugged}};
 };
 
+constexpr const char* shop_in_the_list = " 1\\.0 +waits to receive from channel 0x[0-9a-f]+ "
+                                         "+[0-9.]+ +shop +[0-9]+, .*debugged\\.cpp:[0-9]+\n";
+
 constexpr const char* calls_of_the_shop =
     "#[0-9]+ .*wait_for_an_order.*\n#[0-9]+ .*keep_the_shop.*\n";
 
 TEST_F(Gdb, lists_the_fibers) {
   const std::string list = look({"info fibers"});
 
-  EXPECT_THAT(list, ContainsRegex("Id +Worker +State +Name +Spawned at\n"));
-  EXPECT_THAT(list, ContainsRegex("\n[0-9]+ +1\\.0 +waits +main\n"));
-  EXPECT_THAT(list, ContainsRegex(" 1\\.0 +waits +shop +.*debugged\\.cpp:[0-9]+\n"));
-  EXPECT_THAT(list, ContainsRegex(" 1\\.0 +coroutine waits +other shop +.*debugged\\.cpp:"));
+  EXPECT_THAT(list, ContainsRegex("Id +Worker +State +For s +Name +Spawned by, at\n"));
+  EXPECT_THAT(list,
+              ContainsRegex("\n[0-9]+ +1\\.0 +waits for the end of fiber [0-9]+ +[0-9.]+ +main\n"));
+  EXPECT_THAT(list, ContainsRegex(shop_in_the_list));
+  EXPECT_THAT(
+      list,
+      ContainsRegex(
+          " 1\\.0 +coroutine waits to receive from channel 0x[0-9a-f]+ +[0-9.]+ +other shop +"));
   EXPECT_THAT(list, ContainsRegex(" 1\\.1 +runs +sum +.*debugged\\.cpp:"));
   EXPECT_THAT(list, ContainsRegex(" 1\\.0 +ended +nothing +.*debugged\\.cpp:"));
 }
@@ -102,7 +109,10 @@ TEST_F(Gdb, prints_where_a_coroutine_awaits) {
 TEST_F(Gdb, prints_the_calls_of_all) {
   const std::string calls = look({"fiber apply all bt"});
 
-  EXPECT_THAT(calls, ContainsRegex("\"main\" \\(fiber [0-9]+\\) waits, of worker 1\\.0\n"));
+  EXPECT_THAT(
+      calls,
+      ContainsRegex(
+          "\"main\" \\(fiber [0-9]+\\) waits for the end of fiber [0-9]+, of worker 1\\.0\n"));
   EXPECT_THAT(calls, ContainsRegex("\n#[0-9]+ .* in main "));
   EXPECT_THAT(calls, ContainsRegex(calls_of_the_shop));
   EXPECT_THAT(calls, ContainsRegex("\n#0 .*compute_on_and_on"));
@@ -170,7 +180,7 @@ TEST(GdbOfACore, shows_the_same) {
 
   const std::string text = gdb({debugged, core}, {"info fibers", "fiber apply all bt"});
 
-  EXPECT_THAT(text, ContainsRegex(" 1\\.0 +waits +shop +.*debugged\\.cpp:[0-9]+\n"));
+  EXPECT_THAT(text, ContainsRegex(shop_in_the_list));
   EXPECT_THAT(text, ContainsRegex(calls_of_the_shop));
   EXPECT_THAT(text, ContainsRegex("\n#0 .*compute_on_and_on"));
   EXPECT_THAT(text, ContainsRegex("\n#1 +awaits in .*keep_the_other_shop"));

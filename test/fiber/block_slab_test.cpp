@@ -84,7 +84,7 @@ TEST_P(BlockSlab, a_block_comes_back_as_good_as_new) {
   block->cancel_requested = true;
   block->detached = true;
   block->refusals = 7;
-  block->exceptions.uncaught = 1;
+  block->saved.uncaught = 1;
   block_slab::free(*block);
 
   ASSERT_EQ(slab().allocate(), block);
@@ -93,7 +93,7 @@ TEST_P(BlockSlab, a_block_comes_back_as_good_as_new) {
   EXPECT_FALSE(block->cancel_requested);
   EXPECT_FALSE(block->detached);
   EXPECT_EQ(block->refusals, 0u);
-  EXPECT_EQ(block->exceptions.uncaught, 0u);
+  EXPECT_EQ(block->saved.uncaught, 0u);
   EXPECT_EQ(block->task, nullptr);
   EXPECT_EQ(block->group, nullptr);
   EXPECT_EQ(block->next_ready, nullptr);
@@ -181,7 +181,9 @@ TEST_P(BlockSlab, blocks_may_be_freed_and_visited_by_others_while_it_allocates) 
   });
   std::thread visitor([&] {
     while (!done.load(std::memory_order_acquire)) {
-      slab().try_for_each([](const control_block& block) { EXPECT_NE(block.home, nullptr); });
+      slab().try_for_each([this](const control_block& block) {
+        EXPECT_EQ(&weft::detail::block_chunk::of(block).slab, &slab());
+      });
       std::this_thread::yield();
     }
   });

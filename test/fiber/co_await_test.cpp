@@ -67,7 +67,7 @@ std::string dump_while_it_waits(Start&& start) {
     weft::event happened;
     auto waiter = start(happened);
     weft::testing::all_blocked();
-    weft::testing::dump_fibers(ends[1]);
+    weft::dump(ends[1]);
     happened.set();
     waiter.join();
   });
@@ -92,6 +92,26 @@ TEST_F(CoAwait, of_a_coroutine_that_blocks_the_dump_says_in_what) {
   const auto first = dump.find("    is in a call; it awaited or began at ");
   ASSERT_NE(first, std::string::npos) << dump;
   EXPECT_NE(dump.find("    awaits at ", first), std::string::npos) << dump;
+}
+
+task<> block_on_inside(weft::event& awaited) {
+  co_await weft::co::yield();
+  block_on(wait_for(awaited));
+}
+
+TEST_F(CoAwait, of_a_coroutine_in_block_on_the_dump_says_where_that_awaits) {
+  const std::string dump =
+      dump_while_it_waits([](weft::event& happened) { return spawn(block_on_inside(happened)); });
+
+  EXPECT_NE(dump.find("    awaits at "), std::string::npos) << dump;
+  EXPECT_EQ(dump.find("is in a call"), std::string::npos) << dump;
+}
+
+TEST_F(CoAwait, of_a_fiber_whose_coroutine_blocks_the_dump_says_in_what) {
+  const std::string dump = dump_while_it_waits(
+      [](weft::event& happened) { return weft::spawn([&] { block_on(block_inside(happened)); }); });
+
+  EXPECT_NE(dump.find("    is in a call; it awaited or began at "), std::string::npos) << dump;
 }
 
 // ---- the floating-point control ----------------------------------------------------------------

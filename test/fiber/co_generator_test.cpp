@@ -291,7 +291,7 @@ TEST_F(CoGenerator, of_a_dump_the_lines_say_where_each_coroutine_awaits_the_inne
     auto diver = weft::co::spawn({.name = "diver"}, wait_inside(happened));
     weft::testing::all_blocked();
 
-    weft::testing::dump_fibers(ends[1]);
+    weft::dump(ends[1]);
 
     happened.set();
     diver.join();

@@ -402,4 +402,13 @@ TEST_F(CoTask, a_chain_whose_levels_each_suspend_needs_no_deep_stack) {
   });
 }
 
+TEST_F(CoTask, a_chain_whose_levels_each_yield_needs_no_deep_stack_where_nobody_else_is_ready) {
+  run([] {
+    auto alone = weft::co::spawn(descend_in_steps(deep));
+    alone.join();
+
+    EXPECT_EQ(alone.result(), deep);
+  });
+}
+
 }  // namespace

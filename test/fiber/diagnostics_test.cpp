@@ -1,4 +1,5 @@
 // The diagnostics sink, and the exceptions of fibers that nobody has looked at.
+#include <csignal>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -123,6 +124,26 @@ TEST_F(Diagnostics, the_smallest_stack_suffices_for_a_line_to_stderr) {
 
   EXPECT_NE(GetCapturedStderr().find("on a small stack"), std::string::npos);
   weft::set_diagnostics_sink(std::move(former));
+}
+
+TEST_F(Diagnostics, what_a_sink_has_to_say_itself_goes_to_stderr) {
+  auto former = weft::set_diagnostics_sink([](std::string_view) { weft::diagnose("from it"); });
+  CaptureStderr();
+
+  weft::diagnose("to it");
+
+  EXPECT_EQ(GetCapturedStderr(), "weft: from it\n");
+  weft::set_diagnostics_sink(std::move(former));
+}
+
+TEST_F(Diagnostics, a_sink_that_sets_another_ends_the_process_with_a_line) {
+  enter_death_test();
+  EXPECT_EXIT(
+      {
+        weft::set_diagnostics_sink([](std::string_view) { weft::set_diagnostics_sink({}); });
+        weft::diagnose("to it");
+      },
+      testing::KilledBySignal(SIGABRT), "set_diagnostics_sink\\(\\) was called by the sink");
 }
 
 // Makes stderr a pipe that nobody reads while it exists.

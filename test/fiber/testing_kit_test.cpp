@@ -13,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include <weft/co.hpp>
 #include <weft/fiber.hpp>
 #include <weft/fiber/testing.hpp>
 
@@ -287,6 +288,32 @@ TEST_F(AllBlocked, returns_when_every_other_fiber_waits) {
   });
 }
 
+TEST_F(AllBlocked, of_a_coroutine_returns_when_every_other_task_waits) {
+  run([] {
+    weft::event go;
+    int turns = 0;
+    auto busy = spawn([&] {
+      for (; turns < 1'000; ++turns) yield();
+      go.wait();
+    });
+    auto watcher = weft::co::spawn([&]() -> weft::co::task<> {
+      co_await weft::testing::co_all_blocked();
+      EXPECT_EQ(turns, 1'000);
+      weft::cancel_scope scope;
+      scope.request_cancel();
+      std::error_code ec;
+      co_await weft::testing::co_all_blocked(ec);
+      EXPECT_EQ(ec, weft::errc::cancelled);
+    });
+
+    watcher.join();
+
+    watcher.result();
+    go.set();
+    busy.join();
+  });
+}
+
 TEST_F(AllBlocked, comes_before_a_virtual_clock_jumps) {
   virtual_clock time;
 
@@ -434,7 +461,7 @@ TEST_F(WatchdogDeath, ends_a_test_that_hangs_and_names_its_fibers) {
       },
       ::testing::KilledBySignal(SIGABRT),
       "watchdog: Suite.hangs has not ended after 1 s\n(.|\n)*"
-      "\"main\" [^\n]*waits[^\n]*\n(.|\n)*\"stuck\" [^\n]*waits, spawned at "
+      "\"main\" [^\n]*waits[^\n]*\n(.|\n)*\"stuck\" [^\n]*waits[^\n]*; spawned by fiber [0-9]+ at "
       "[^\n]*testing_kit_test.cpp");
 }
 
@@ -446,7 +473,7 @@ TEST_F(Watchdog, a_dump_names_every_fiber_and_what_it_does) {
     all_blocked();
     auto fresh = spawn({.name = "fresh"}, [] {});
 
-    weft::testing::dump_fibers(ends[1]);
+    weft::dump(ends[1]);
 
     waiting.request_cancel();
     waiting.join();
@@ -460,9 +487,9 @@ TEST_F(Watchdog, a_dump_names_every_fiber_and_what_it_does) {
   ASSERT_GT(size, 0);
   const std::string dump{text.data(), static_cast<std::size_t>(size)};
   EXPECT_NE(dump.find("\"main\" (fiber "), std::string::npos) << dump;
-  EXPECT_NE(dump.find(") runs, "), std::string::npos) << dump;
-  EXPECT_NE(dump.find(") waits, "), std::string::npos) << dump;
-  EXPECT_NE(dump.find(") has not started, "), std::string::npos) << dump;
+  EXPECT_NE(dump.find(") runs\n"), std::string::npos) << dump;
+  EXPECT_NE(dump.find(") sleeps, for 0."), std::string::npos) << dump;
+  EXPECT_NE(dump.find(") has not started; "), std::string::npos) << dump;
 }
 
 }  // namespace

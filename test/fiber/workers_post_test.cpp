@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -210,6 +211,87 @@ TEST_F(WorkersPost, many_threads_post_at_once_and_nothing_is_lost) {
     while (ran != threads * posts) sleep_for(100us);
   });
   for (auto& each : others) each.join();
+}
+
+// Counts how many of it there are.
+class counted {
+public:
+  explicit counted(std::atomic<int>& count) : count_(count) { ++count_; }
+
+  counted(const counted& other) : count_(other.count_) { ++count_; }
+
+  counted& operator=(const counted&) = delete;
+
+  ~counted() { --count_; }
+
+private:
+  std::atomic<int>& count_;
+};
+
+TEST_F(WorkersPost, what_has_been_posted_and_did_not_start_in_time_is_destroyed) {
+  std::atomic<int> alive = 0;
+  std::atomic<int> ran = 0;
+  int accepted = 0;
+  runtime workers;
+
+  workers.run([&] {
+    std::thread other{[&] {
+      for (; accepted < 20; ++accepted) workers.post([&ran, here = counted{alive}] { ++ran; });
+    }};
+    other.join();  // blocks the worker: nothing has started when the main function returns
+  });
+
+  EXPECT_EQ(accepted, 20);
+  EXPECT_EQ(ran, 0);
+  EXPECT_EQ(alive, 0);
+}
+
+TEST_F(WorkersPost, threads_that_post_while_the_runtime_goes_down_leave_nothing_behind) {
+  for (int round = 0; round < weft::test::stress_operations / 500; ++round) {
+    std::atomic<int> alive = 0;
+    std::atomic<int> ran = 0;
+    std::vector<std::thread> others;
+    runtime workers{{.workers = 2}};
+
+    workers.run([&] {
+      for (int i = 0; i < 3; ++i) {
+        others.emplace_back([&] {
+          std::error_code refused;
+          while (!refused) {
+            try {
+              workers.post([&ran, here = counted{alive}] { ++ran; });
+              while (alive > 200) std::this_thread::yield();
+            } catch (const std::system_error& error) {
+              refused = error.code();
+            }
+          }
+          EXPECT_EQ(refused, weft::errc::closed);
+        });
+      }
+      while (ran < round % 20) yield();
+    });
+    for (auto& each : others) each.join();
+
+    EXPECT_EQ(alive, 0);
+  }
+}
+
+// The request ends the run, and the runtime goes, before the call has returned.
+TEST_F(WorkersPost, a_thread_may_stop_a_runtime_that_is_destroyed_at_once) {
+  for (int round = 0; round < weft::test::stress_operations / 100; ++round) {
+    auto workers = std::make_unique<runtime>();
+    std::thread other;
+
+    workers->run([&] {
+      other = std::thread{[&] { workers->request_stop(); }};
+      std::error_code ec;
+      weft::event{}.wait(ec);
+      EXPECT_EQ(ec, weft::errc::cancelled);
+    });
+    workers.reset();
+
+    other.join();
+  }
 }
 
 // What comes of it is known for each call: it is refused, or its future is ready after the run,

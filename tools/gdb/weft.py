@@ -19,6 +19,7 @@ who needs that.
 
 import re
 import struct
+import time
 
 import gdb
 from gdb.unwinder import Unwinder
@@ -29,15 +30,36 @@ VERSION = 1
 # As in fiber/src/registry.cpp.
 OFFSETS = (
     "scheduler_next scheduler_index scheduler_current scheduler_main scheduler_thread_stack "
-    "scheduler_runs_on scheduler_group scheduler_slab group_number slab_chunks chunk_constructed "
+    "scheduler_runs_on scheduler_group scheduler_slab scheduler_coarse_now group_number slab_chunks "
+    "chunk_constructed "
     "chunk_blocks block_size block_context block_wait block_status block_size_class block_stack "
-    "block_id block_location block_name stack_base stack_size frame_awaited_by frame_at "
+    "block_id block_location block_name block_waits_for block_waits_since block_spawned_by stack_base stack_size frame_awaited_by frame_at "
     "continuation_frame"
 ).split()
 
 FREE, RESERVED, ARRIVING, UNSTARTED, STARTED, RESTING, DONE = range(7)
 STACKLESS = 0xFF
 ARMED = (1, 2)  # reasons of a wait that has not ended
+
+# What a wait is for, as in fiber/include/weft/fiber/detail/wait_note.hpp, and how its object is
+# written.
+WAITS = (
+    ("waits", ""),
+    ("sleeps", ""),
+    ("waits for the end of fiber", "{}"),
+    ("waits for the tasks of group", "0x{:x}"),
+    ("waits for mutex", "0x{:x}"),
+    ("waits for a notification of condition", "0x{:x}"),
+    ("waits for semaphore", "0x{:x}"),
+    ("waits for event", "0x{:x}"),
+    ("waits to receive from channel", "0x{:x}"),
+    ("waits to send to channel", "0x{:x}"),
+    ("waits for one of several", ""),
+    ("waits for input of descriptor", "{}"),
+    ("waits to write to descriptor", "{}"),
+    ("waits for its turn on descriptor", "{}"),
+    ("waits for a free descriptor number", ""),
+)
 
 
 class Failure(gdb.GdbError):
@@ -141,6 +163,7 @@ class Worker:
         self.index = number(address + layout.scheduler_index, 4)
         self.runtime = number(pointer(address + layout.scheduler_group) + layout.group_number, 8)
         self.current = pointer(address + layout.scheduler_current)
+        self.polled_at = number(address + layout.scheduler_coarse_now, 4)
         begin, size = struct.unpack("<QQ", read(address + layout.scheduler_thread_stack, 16))
         self.thread_stack = Stack(begin, size)
         self.runs_on = stack_at(layout, pointer(address + layout.scheduler_runs_on))
@@ -181,6 +204,9 @@ class Fiber:
         self.context = struct.unpack_from("<QQQ", block, layout.block_context)
         self.bound_stack = at(layout.block_stack, 8)
         self.name_at = at(layout.block_name, 8)
+        self.waits_for = at(layout.block_waits_for, 8)
+        self.waits_since = at(layout.block_waits_since, 4)
+        self.spawned_by = at(layout.block_spawned_by, 8)
 
     @property
     def name(self):
@@ -212,8 +238,20 @@ class Fiber:
         if self.status == DONE:
             return "ended"
         if self.waits:
-            return "waits"  # perhaps while it polls, on its stack, for all of its worker
+            return self.wait  # perhaps while it polls, on its stack, for all of its worker
         return "runs" if self.runs else "ready"
+
+    @property
+    def wait(self):
+        kind, target = self.waits_for >> 56, self.waits_for & ((1 << 56) - 1)
+        purpose, form = WAITS[kind] if kind < len(WAITS) else WAITS[0]
+        return f"{purpose} {form.format(target)}".rstrip()
+
+    def waiting_time(self, now):
+        """In seconds, as text; `now` in milliseconds."""
+        if not self.waits or self.status not in (STARTED, RESTING):
+            return ""
+        return f"{((now - self.waits_since) % 2**32) / 1000:.1f}"
 
     @property
     def has_context(self):
@@ -250,6 +288,14 @@ def workers():
         found.append(Worker(layout, address))
         address = pointer(address + layout.scheduler_next)
     return found[::-1]  # the oldest first
+
+
+def milliseconds_now(known_workers):
+    """The time of the process, to the lower 32 bits; of a core, when a worker has polled last."""
+    connection = gdb.selected_inferior().connection
+    if connection is not None and connection.type == "native":
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
+    return max((each.polled_at for each in known_workers), default=0)
 
 
 def all_fibers():
@@ -394,7 +440,7 @@ def select(fiber):
 
 
 class InfoFibers(gdb.Command):
-    """List the fibers: id, worker (runtime.index), state, name, where each was spawned.
+    """List the fibers: id, worker (runtime.index), state and for how long, name, by whom and where spawned.
 
 info fibers [PATTERN]: only those whose name or place has the regular expression in it."""
 
@@ -406,16 +452,22 @@ info fibers [PATTERN]: only those whose name or place has the regular expression
             pattern = re.compile(argument)
         except re.error as error:
             raise Failure(f"'{argument}' is no regular expression: {error}")
-        rows = [("Id", "Worker", "State", "Name", "Spawned at")]
-        for fiber in all_fibers():
-            place = "" if fiber.is_main else str(fiber.spawned_at)
+        rows = [("Id", "Worker", "State", "For s", "Name", "Spawned by, at")]
+        known_workers = workers()
+        now = milliseconds_now(known_workers)
+        for fiber in (fiber for worker in known_workers for fiber in worker.fibers()):
+            spawner = f"{fiber.spawned_by}, " if fiber.spawned_by else ""
+            place = "" if fiber.is_main else f"{spawner}{fiber.spawned_at}"
             kind = "coroutine " if fiber.is_coroutine else ""
-            row = (str(fiber.id), str(fiber.worker), kind + fiber.state, fiber.name, place)
+            state = kind + fiber.state
             if pattern.search(f"{fiber.name} {place}"):
-                rows.append(row)
+                time_waited = fiber.waiting_time(now)
+                rows.append(
+                    (str(fiber.id), str(fiber.worker), state, time_waited, fiber.name, place)
+                )
         if len(rows) == 1:
             return gdb.write("No fibers.\n")
-        widths = [max(len(row[i]) for row in rows) for i in range(4)] + [0]
+        widths = [max(len(row[i]) for row in rows) for i in range(5)] + [0]
         for row in rows:
             gdb.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n")
 

@@ -8,6 +8,7 @@
 #include <weft/fiber/context_value.hpp>       // IWYU pragma: export
 #include <weft/fiber/diagnostics.hpp>         // IWYU pragma: export
 #include <weft/fiber/driver.hpp>              // IWYU pragma: export
+#include <weft/fiber/dump.hpp>                // IWYU pragma: export
 #include <weft/fiber/duration.hpp>            // IWYU pragma: export
 #include <weft/fiber/error.hpp>               // IWYU pragma: export
 #include <weft/fiber/event.hpp>               // IWYU pragma: export

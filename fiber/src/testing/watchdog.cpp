@@ -4,9 +4,8 @@
 #include <cstdlib>
 #include <unistd.h>
 
+#include <weft/fiber/dump.hpp>
 #include <weft/fiber/testing/watchdog.hpp>
-
-#include "../dump.hpp"
 
 namespace weft::testing {
 namespace {
@@ -20,7 +19,7 @@ extern "C" void weft_watchdog_barks(int /*signal*/) {
   std::signal(SIGALRM, SIG_DFL);
   ::alarm(2);
   if (::write(STDERR_FILENO, last_words.data(), last_words_size) < 0) std::_Exit(1);
-  dump_fibers(STDERR_FILENO);
+  dump(STDERR_FILENO);
   std::abort();
 }
 
@@ -44,7 +43,5 @@ watchdog::~watchdog() {
   ::alarm(0);
   ::sigaction(SIGALRM, &former_, nullptr);
 }
-
-void dump_fibers(int descriptor) noexcept { detail::dump_fibers(descriptor); }
 
 }  // namespace weft::testing

@@ -7,6 +7,10 @@
 // errc::timed_out if its deadline has passed. No wait of a destructor of weft's own, no unlock and
 // no plain mutex::lock() fails.
 //
+// A deadline that passes while a fiber computes is noticed when its worker polls next: at the
+// latest after 64 calls of the fiber that need not wait, each of which may still succeed; a plain
+// thread notices it at once. scope.expired() looks at the clock itself.
+//
 //     weft::timeout limit{2s};
 //     auto data = peer.read_some(buffer);   // throws std::system_error, errc::timed_out
 //

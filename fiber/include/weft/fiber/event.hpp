@@ -100,6 +100,8 @@ private:
 
     detail::spin_lock& lock() noexcept { return event_.lock_; }
 
+    void note() const noexcept { detail::note_wait(detail::wait_kind::event, &event_); }
+
   private:
     event& event_;
   };

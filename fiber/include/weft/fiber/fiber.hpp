@@ -155,6 +155,7 @@ public:
   wait_list& list() noexcept;
   spin_lock& lock() noexcept;
   void withdraw(wait_node& node) noexcept;
+  void note() const noexcept;
 
 private:
   control_block* const block_;

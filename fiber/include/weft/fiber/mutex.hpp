@@ -122,6 +122,8 @@ private:
 
     detail::spin_lock& lock() noexcept { return mutex_.lock_; }
 
+    void note() const noexcept { detail::note_wait(detail::wait_kind::mutex, &mutex_); }
+
   protected:
     mutex& mutex_;
   };

@@ -20,6 +20,7 @@
 #include <weft/fiber/co/spawn.hpp>
 #include <weft/fiber/detail/promised_call.hpp>
 #include <weft/fiber/detail/task.hpp>
+#include <weft/fiber/dump.hpp>
 #include <weft/fiber/fiber.hpp>
 
 namespace weft {
@@ -90,11 +91,15 @@ public:
   }
 
   /// Cancels the main fiber of the run under way: its waits fail with errc::cancelled. Without one,
-  /// of the next run, so that a request is not lost on one that is about to start.
+  /// of the next run, so that a request is not lost on one that is about to start. From any thread,
+  /// and from handlers of signals; the run that it ends may return, and the runtime be destroyed,
+  /// before the call has returned.
   void request_stop() noexcept;
 
   /// Has a fiber of worker 0 call `function()`; what that throws is reported as of a detached
-  /// fiber. What is posted before run() waits for it. Never waits.
+  /// fiber. What is posted before run() waits for it. Never waits. If the main function ends before
+  /// that fiber has started, `function` is destroyed and never called, of which nobody is told: who
+  /// has to know uses spawn(), or a destructor of what `function` holds.
   ///
   /// Errors: errc::closed, thrown, from the end of the main function to the next run(), or
   ///         errc::cancelled in a fiber that was cancelled by that end; else as weft::spawn().
@@ -174,11 +179,13 @@ bool is_cancellation(const std::exception_ptr& failure) noexcept;
 /// The first SIGINT (Ctrl-C) or SIGTERM cancels the main fiber; the second ends the process at
 /// once. If errc::cancelled leaves the main function, the fibers are unwound and the process then
 /// ends by the signal, as its parent expects; a main function that handles it ends as it likes. A
-/// signal that was ignored stays ignored.
+/// signal that was ignored stays ignored. With WEFT_DEBUG=dump in the environment SIGQUIT writes a
+/// dump: see dump_on_quit.
 template <class Function>
 std::invoke_result_t<Function> run(Function&& main_function, runtime_options options = {}) {
   runtime instance{options};
   const detail::stop_on_signal signals{instance};
+  const dump_on_quit dumps{detail::debugging_wants("dump")};
   try {
     return instance.run(std::forward<Function>(main_function));
   } catch (...) {

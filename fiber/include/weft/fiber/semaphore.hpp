@@ -114,6 +114,8 @@ private:
 
     detail::spin_lock& lock() noexcept { return semaphore_.lock_; }
 
+    void note() const noexcept { detail::note_wait(detail::wait_kind::semaphore, &semaphore_); }
+
   private:
     semaphore& semaphore_;
   };

@@ -186,6 +186,10 @@ class [[nodiscard]] async_generator {
                 "a coroutine cannot yield a type that is aligned to more than operator new aligns "
                 "to; yield a std::unique_ptr of it");
 
+  static_assert(
+      !std::is_reference_v<T>,
+      "an async_generator keeps what it yields: T is no reference, but perhaps a pointer");
+
 public:
   class promise_type : public weft::detail::co_frame, public detail::frame_allocation {
   public:

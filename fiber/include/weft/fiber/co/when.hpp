@@ -43,6 +43,11 @@ result_of<T> take_result(task_group::child<T>& child) {
   }
 }
 
+// A result that a vector or a variant holds. (A reference fits into a tuple alone: that
+// when_all().)
+template <class T>
+concept no_reference = !std::is_reference_v<T>;
+
 // Whose group nobody else sees: the failures after the first are reported to nobody.
 class first_failure_only {
 public:
@@ -91,7 +96,7 @@ task<std::tuple<detail::result_of<T>...>> when_all(task<T>... tasks) {
 }
 
 /// The same for as many as there are; returns the results in their order.
-template <class T>
+template <detail::no_reference T>
 task<std::vector<detail::result_of<T>>> when_all(std::vector<task<T>> tasks) {
   task_group group;
   std::vector<task_group::child<T>> children;
@@ -187,7 +192,7 @@ void start_race(std::index_sequence<Index...> /*places*/, race<Result>& all, tas
 /// when another ends never runs; what comes of the others, exceptions too, is dropped.
 ///
 /// Errors: what the first to end has thrown; errc::cancelled and errc::timed_out of the caller.
-template <class... T>
+template <detail::no_reference... T>
 task<first_result<std::variant<detail::result_of<T>...>>> when_any(task<T>... tasks) {
   static_assert(sizeof...(T) > 0, "when_any of no task would never end");
   task_group group;
@@ -207,7 +212,7 @@ task<first_result<std::variant<detail::result_of<T>...>>> when_any(task<T>... ta
 
 /// The same for as many as there are; their results are of one type. Errors: also
 /// std::invalid_argument for none.
-template <class T>
+template <detail::no_reference T>
 task<first_result<detail::result_of<T>>> when_any(std::vector<task<T>> tasks) {
   if (tasks.empty()) throw std::invalid_argument("co::when_any of no task would never end");
   task_group group;

@@ -1,12 +1,13 @@
 // A lock for what mostly one worker uses: that worker takes it by plain loads and stores. Not for
 // users.
 //
-// The first worker that locks it is favoured: it says that it is busy, looks whether it is still
-// favoured, and is in. Between the two a processor would need a fence, which costs as much as a
-// locked exchange. The first one else who wants the lock pays for it instead: it ends the favour,
-// has the kernel pass a fence on every processor that runs the process (membarrier(2), some
-// microseconds), and waits until the favoured worker is out. From then on it is a spin lock.
-// A process in which that happens often, or whose kernel has no such call, favours nobody.
+// The first worker that locks it is favoured, or one that is given: it says that it is busy, looks
+// whether it is still favoured, and is in. Between the two a processor would need a fence, which
+// costs as much as a locked exchange. The first one else who wants the lock pays for it instead: it
+// ends the favour, has the kernel pass a fence on every processor that runs the process
+// (membarrier(2), some microseconds), and waits until the favoured worker is out. From then on it
+// is a spin lock. A process in which that happens often, or whose kernel has no such call, favours
+// nobody.
 //
 // As a spin lock it is held for a few instructions, never across a wait. Threads: any.
 #pragma once
@@ -20,6 +21,8 @@ namespace weft::detail {
 class biased_lock {
 public:
   biased_lock() noexcept = default;
+  // Favours `owner` until another locks it.
+  explicit biased_lock(const worker_view& owner) noexcept;
   biased_lock(const biased_lock&) = delete;
   biased_lock& operator=(const biased_lock&) = delete;
 
@@ -57,8 +60,9 @@ private:
   // The favoured worker; null before there is one, and from then on &nobody.
   atomic<const worker_view*> favoured_{nullptr};
   atomic<bool> busy_{false};  // the favoured worker is in
-  bool by_favour_ = false;    // how the holder got in; the lock itself guards it
-  spin_lock lock_;            // for all others; guards the end of the favour
+  bool is_counted_ = true;  // its favour, when it ends: not of a given owner, whose lock lives long
+  bool by_favour_ = false;  // how the holder got in; the lock itself guards it
+  spin_lock lock_;          // for all others; guards the end of the favour
 };
 
 }  // namespace weft::detail

@@ -12,6 +12,7 @@
 
 #include <weft/fiber/detail/continuation.hpp>
 #include <weft/fiber/detail/wait.hpp>
+#include <weft/fiber/detail/wait_note.hpp>
 
 namespace weft::detail {
 
@@ -155,6 +156,7 @@ enum class gives_way : bool { before, after };
 //   bool try_now(std::error_code&)   true when it is complete; else the lock of the list is held
 //   wait_list& list(), spin_lock& lock()
 //   void withdraw(wait_node&)        takes the node out of the list if it is there, as withdraw()
+//   void note() const                calls note_wait()
 // If it is `Timed`, it returns whether all is well, and is no error when its own time is over.
 template <class Step, gives_way When, bool Timed>
 class co_list_operation : public co_operation<Step> {
@@ -212,6 +214,7 @@ private:
       return complete();
     }
     phase_ = phase::waiting;
+    step().note();
     const bool suspended = wait_.begin(*this, step().list(), waiter_of_this_task().node,
                                        step().lock(), deadline_, mode_);
     if (!suspended) end_wait();

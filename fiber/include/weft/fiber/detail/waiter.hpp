@@ -54,7 +54,7 @@ struct waiter {
   resume_function* resume = nullptr;
   // The worker on whose thread all claims are made that hold no lock of a list: those of its timers
   // and of cancellation. Null for a plain thread.
-  const worker_view* home = nullptr;
+  worker_view* home = nullptr;
 
   waiter() noexcept = default;
 

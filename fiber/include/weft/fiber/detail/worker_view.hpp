@@ -80,6 +80,8 @@ struct worker_view {
   // coroutine this was has ended.
   continuation* go_on_with = nullptr;
   bool task_ended = false;
+  // What the running task is about to wait for: see wait_note.hpp.
+  std::uint64_t next_wait = 0;
   frame_cache frames;
 };
 

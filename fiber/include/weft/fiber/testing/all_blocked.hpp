@@ -4,6 +4,8 @@
 
 #include <system_error>
 
+#include <weft/fiber/co/task.hpp>
+
 namespace weft::testing {
 
 /// Waits until every other fiber of this worker waits too, with nothing to be had from the driver
@@ -16,5 +18,9 @@ namespace weft::testing {
 void all_blocked(std::error_code& ec);
 /// The same; throws std::system_error where the overload above sets `ec`.
 void all_blocked();
+
+/// The same for coroutines.
+co::task<> co_all_blocked(std::error_code& ec);
+co::task<> co_all_blocked();
 
 }  // namespace weft::testing

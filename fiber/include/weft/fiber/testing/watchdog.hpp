@@ -22,11 +22,4 @@ private:
   struct sigaction former_;
 };
 
-/// Writes a line for each fiber of the process to the descriptor: its name, what it does, where it
-/// was spawned; and for a coroutine that has suspended, on a worker of the calling thread, a line
-/// for each of its frames, the innermost first: where that awaits. Takes no memory and waits for no
-/// lock, for a handler of a signal: what is in the hands of another thread at that moment is left
-/// out, with a line that says so.
-void dump_fibers(int descriptor) noexcept;
-
 }  // namespace weft::testing

@@ -1,0 +1,62 @@
+// SIGQUIT as a request for a dump.
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <mutex>
+#include <string_view>
+#include <unistd.h>
+
+#include <weft/fiber/dump.hpp>
+
+namespace weft {
+namespace {
+
+std::mutex counting;  // guards what follows
+int wanted = 0;
+
+extern "C" void weft_dump_on_quit(int /*signal*/) {
+  const int saved_errno = errno;
+  dump(STDERR_FILENO);
+  errno = saved_errno;
+}
+
+// If SIGQUIT is acted on by `before`.
+void replace_action(void (*before)(int), void (*after)(int)) noexcept {
+  struct sigaction now {};
+
+  ::sigaction(SIGQUIT, nullptr, &now);
+  if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != before) return;
+
+  struct sigaction next {};
+
+  next.sa_handler = after;
+  next.sa_flags = SA_RESTART;
+  ::sigaction(SIGQUIT, &next, nullptr);
+}
+
+}  // namespace
+
+dump_on_quit::dump_on_quit(bool wanted_here) noexcept : counted_(wanted_here) {
+  if (!counted_) return;
+  const std::lock_guard hold{counting};
+  if (wanted++ == 0) replace_action(SIG_DFL, weft_dump_on_quit);
+}
+
+dump_on_quit::~dump_on_quit() {
+  if (!counted_) return;
+  const std::lock_guard hold{counting};
+  if (--wanted == 0) replace_action(weft_dump_on_quit, SIG_DFL);
+}
+
+bool detail::debugging_wants(const char* word) noexcept {
+  const char* const variable = std::getenv("WEFT_DEBUG");
+  std::string_view rest = variable != nullptr ? variable : "";
+  while (!rest.empty()) {
+    const std::size_t end = rest.find(',');
+    if (rest.substr(0, end) == word) return true;
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  return false;
+}
+
+}  // namespace weft
