@@ -10,6 +10,7 @@
 
 #include "registry.hpp"
 #include "scheduler.hpp"
+#include "wait_text.hpp"
 #include "worker_group.hpp"
 
 namespace weft::detail {
@@ -55,43 +56,15 @@ private:
   int descriptor_ = -1;
 };
 
-// What a wait is for, before its object.
-const char* purpose_of(wait_kind kind) noexcept {
-  switch (kind) {
-  case wait_kind::other: break;
-  case wait_kind::time: return "sleeps";
-  case wait_kind::fiber: return "waits for the end of fiber";
-  case wait_kind::group: return "waits for the tasks of group";
-  case wait_kind::mutex: return "waits for mutex";
-  case wait_kind::condition: return "waits for a notification of condition";
-  case wait_kind::semaphore: return "waits for semaphore";
-  case wait_kind::event: return "waits for event";
-  case wait_kind::sender: return "waits to receive from channel";
-  case wait_kind::receiver: return "waits to send to channel";
-  case wait_kind::several: return "waits for one of several";
-  case wait_kind::input: return "waits for input of descriptor";
-  case wait_kind::output: return "waits to write to descriptor";
-  case wait_kind::turn: return "waits for its turn on descriptor";
-  case wait_kind::descriptors: return "waits for a free descriptor number";
-  }
-  return "waits";
-}
-
 // "waits for mutex 0x55d0c8a3b2a0, for 12.3 s"
 void add_wait(line_writer& out, const control_block& block) noexcept {
   const wait_note note = block.waits_for;
   const wait_kind kind = kind_of(note);
   out.add("%s", purpose_of(kind));
-  switch (kind) {
-  case wait_kind::fiber:
-  case wait_kind::input:
-  case wait_kind::output:
-  case wait_kind::turn: out.add(" %llu", number{object_of(note)}); break;
-  case wait_kind::other:
-  case wait_kind::time:
-  case wait_kind::several:
-  case wait_kind::descriptors: break;
-  default: out.add(" 0x%llx", number{object_of(note)});
+  switch (object_kind_of(kind)) {
+  case wait_object::none: break;
+  case wait_object::number: out.add(" %llu", number{object_of(note)}); break;
+  case wait_object::address: out.add(" 0x%llx", number{object_of(note)}); break;
   }
   const std::uint32_t milliseconds = coarse_milliseconds() - block.saved.waits_since;
   out.add(", for %u.%u s", milliseconds / 1'000, milliseconds / 100 % 10);

@@ -1,9 +1,7 @@
 // SIGQUIT as a request for a dump.
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <mutex>
-#include <string_view>
 #include <unistd.h>
 
 #include <weft/fiber/dump.hpp>
@@ -46,17 +44,6 @@ dump_on_quit::~dump_on_quit() {
   if (!counted_) return;
   const std::lock_guard hold{counting};
   if (--wanted == 0) replace_action(weft_dump_on_quit, SIG_DFL);
-}
-
-bool detail::debugging_wants(const char* word) noexcept {
-  const char* const variable = std::getenv("WEFT_DEBUG");
-  std::string_view rest = variable != nullptr ? variable : "";
-  while (!rest.empty()) {
-    const std::size_t end = rest.find(',');
-    if (rest.substr(0, end) == word) return true;
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-  }
-  return false;
 }
 
 }  // namespace weft

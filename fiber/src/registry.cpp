@@ -1,10 +1,10 @@
 #include "registry.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <mutex>
 
 #include "control_block.hpp"
+#include "registry_layout.hpp"
 #include "worker_group.hpp"
 
 namespace weft::detail {
@@ -13,57 +13,52 @@ namespace weft::detail {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
 
-// What a debugger reads by the symbol `weft_registry`, without debug information and in a core,
-// too. Its script has the members in the same order, and takes no other version.
 struct registry {
-  using offset = std::uint32_t;
-
-  char magic[8] = {'w', 'e', 'f', 't', '_', 'r', 'e', 'g'};
-  std::uint32_t version = 1;
-#ifdef WEFT_CONTEXT_NATIVE
-  std::uint32_t context_kind = 0;
-#else
-  std::uint32_t context_kind = 1;  // fcontext
+  static constexpr registry_layout layout() noexcept {
+    registry_layout result;
+#ifdef WEFT_CONTEXT_FCONTEXT
+    result.context_kind = 1;
 #endif
-  scheduler* first = nullptr;
-
-  offset scheduler_next = offsetof(scheduler, next_listed);
-  offset scheduler_index = offsetof(scheduler, index_);
-  offset scheduler_current = offsetof(scheduler, current_);
-  offset scheduler_main = offsetof(scheduler, main_);
-  offset scheduler_thread_stack = offsetof(scheduler, thread_stack_);
-  offset scheduler_runs_on = offsetof(scheduler, runs_on_);
-  offset scheduler_group = offsetof(scheduler, siblings_);
-  offset scheduler_slab = offsetof(scheduler, blocks_);
-  offset scheduler_coarse_now = offsetof(scheduler, coarse_now_);
-  offset group_number = offsetof(worker_group, number_);
-  offset slab_chunks = offsetof(block_slab, chunks_);  // std::vector: begin and end
-  offset chunk_constructed = offsetof(block_chunk, constructed);
-  offset chunk_blocks = offsetof(block_chunk, space);
-  offset block_size = sizeof(control_block);
-  offset block_context = offsetof(control_block, context);
-  offset block_wait = offsetof(control_block, wait);
-  offset block_status = offsetof(control_block, status);
-  offset block_size_class = offsetof(control_block, size_class);
-  offset block_stack = offsetof(control_block, bound_stack);
-  offset block_id = offsetof(control_block, id);
-  offset block_location = offsetof(control_block, location);
-  offset block_name = offsetof(control_block, name);
-  offset block_waits_for = offsetof(control_block, waits_for);
-  offset block_waits_since = offsetof(control_block, saved) + offsetof(saved_state, waits_since);
-  offset block_spawned_by = offsetof(control_block, spawned_by);
-  offset stack_base = offsetof(stack, base);
-  offset stack_size = offsetof(stack, size);
-  offset frame_awaited_by = offsetof(co_frame, awaited_by);
-  offset frame_at = offsetof(co_frame, at);
-  offset continuation_frame = offsetof(continuation, frame);
+    result.scheduler_next = offsetof(scheduler, next_listed);
+    result.scheduler_index = offsetof(scheduler, index_);
+    result.scheduler_current = offsetof(scheduler, current_);
+    result.scheduler_main = offsetof(scheduler, main_);
+    result.scheduler_thread_stack = offsetof(scheduler, thread_stack_);
+    result.scheduler_runs_on = offsetof(scheduler, runs_on_);
+    result.scheduler_group = offsetof(scheduler, siblings_);
+    result.scheduler_slab = offsetof(scheduler, blocks_);
+    result.scheduler_coarse_now = offsetof(scheduler, coarse_now_);
+    result.group_number = offsetof(worker_group, number_);
+    result.slab_chunks = offsetof(block_slab, chunks_);
+    result.chunk_constructed = offsetof(block_chunk, constructed);
+    result.chunk_blocks = offsetof(block_chunk, space);
+    result.block_size = sizeof(control_block);
+    result.block_context = offsetof(control_block, context);
+    result.block_wait = offsetof(control_block, wait);
+    result.block_status = offsetof(control_block, status);
+    result.block_size_class = offsetof(control_block, size_class);
+    result.block_stack = offsetof(control_block, bound_stack);
+    result.block_id = offsetof(control_block, id);
+    result.block_location = offsetof(control_block, location);
+    result.block_name = offsetof(control_block, name);
+    result.block_waits_for = offsetof(control_block, waits_for);
+    result.block_waits_since = offsetof(control_block, saved) + offsetof(saved_state, waits_since);
+    result.block_spawned_by = offsetof(control_block, spawned_by);
+    result.stack_base = offsetof(stack, base);
+    result.stack_size = offsetof(stack, size);
+    result.frame_awaited_by = offsetof(co_frame, awaited_by);
+    result.frame_at = offsetof(co_frame, at);
+    result.continuation_frame = offsetof(continuation, frame);
+    return result;
+  }
 };
 
 #pragma GCC diagnostic pop
 
 extern "C" {
 // `used`, for nobody in the process reads the offsets.
-[[gnu::used, gnu::visibility("default")]] constinit registry weft_registry;
+[[gnu::used, gnu::visibility("default")]] constinit registry_layout weft_registry =
+    registry::layout();
 }
 
 namespace {
@@ -74,18 +69,24 @@ spin_lock list_lock;  // guards the list
 
 void list_scheduler(scheduler& entry) noexcept {
   const std::lock_guard hold{list_lock};
-  entry.next_listed = weft_registry.first;
+  entry.next_listed = first_listed_scheduler();
   weft_registry.first = &entry;
 }
 
 void unlist_scheduler(scheduler& entry) noexcept {
   const std::lock_guard hold{list_lock};
-  scheduler** place = &weft_registry.first;
-  while (*place != &entry) place = &(*place)->next_listed;
-  *place = entry.next_listed;
+  if (first_listed_scheduler() == &entry) {
+    weft_registry.first = entry.next_listed;
+    return;
+  }
+  scheduler* before = first_listed_scheduler();
+  while (before->next_listed != &entry) before = before->next_listed;
+  before->next_listed = entry.next_listed;
 }
 
-scheduler* first_listed_scheduler() noexcept { return weft_registry.first; }
+scheduler* first_listed_scheduler() noexcept {
+  return static_cast<scheduler*>(weft_registry.first);
+}
 
 spin_lock& scheduler_list_lock() noexcept { return list_lock; }
 

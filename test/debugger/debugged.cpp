@@ -1,6 +1,6 @@
-// What the tests of the debugger's script look at: fibers and coroutines that wait in functions
-// whose names they look for, and a fiber that runs. Prints "ready" and stays as it is until
-// SIGTERM.
+// What the tests of debuggers look at: fibers and coroutines that wait in functions whose names
+// they look for, and a fiber that runs. Prints "ready" and stays as it is until SIGTERM; with an
+// argument it spawns and joins fibers, by the thousand, on two workers instead.
 #include <atomic>
 #include <cstdio>
 #include <sys/prctl.h>
@@ -53,10 +53,25 @@ void open() {
   enough = true;
 }
 
+void come_and_go() {
+  std::error_code stopped;
+  for (std::size_t i = 0; !stopped; ++i) {
+    if (i == 10) {
+      std::puts("ready");
+      std::fflush(stdout);
+    }
+    weft::task_group crowd;
+    for (std::size_t each = 0; each < 2'000; ++each) {
+      crowd.spawn_on(each % 2, {.name = "passer-by"}, [] { weft::this_fiber::yield(); });
+    }
+    crowd.join(stopped);
+  }
+}
+
 }  // namespace
 
-int main() {
+int main(int count, char** /*arguments*/) {
   // Where only a parent may look into a process (Yama), a debugger beside it may, too.
   ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
-  weft::run(open, {.workers = 2});
+  weft::run(count == 1 ? open : come_and_go, {.workers = 2});
 }

@@ -7,7 +7,7 @@ declare -A package_probe=(
   [g++]=g++ [cmake]=cmake [ninja-build]=ninja [pkg-config]=pkg-config [socat]=socat [git]=git
   [clang-16]=clang++-16 [clang-format-16]=clang-format-16 [clang-tidy-16]=clang-tidy-16
   [shellcheck]=shellcheck [mmdebstrap]=mmdebstrap [ccache]=ccache
-  [libcli11-dev]='<CLI/CLI.hpp>' [libfmt-dev]='<fmt/format.h>'
+  [libelf-dev]='<gelf.h>' [libcli11-dev]='<CLI/CLI.hpp>' [libfmt-dev]='<fmt/format.h>'
   [nlohmann-json3-dev]='<nlohmann/json.hpp>' [libgtest-dev]='<gtest/gtest.h>'
   [libgmock-dev]='<gmock/gmock.h>' [libbenchmark-dev]='<benchmark/benchmark.h>'
   [libboost-context1.81-dev]='<boost/context/fiber.hpp>' [libboost1.81-dev]='<boost/asio.hpp>'
@@ -18,7 +18,7 @@ declare -A package_probe=(
 # Prints the packages of one set; a set is named after the command or the preset that needs it.
 packages_of() {
   # Programs and benches; CMake asks for Google Benchmark even if only the comparison is built.
-  local build="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libbenchmark-dev"
+  local build="g++ cmake ninja-build libelf-dev libcli11-dev libfmt-dev nlohmann-json3-dev libbenchmark-dev"
   build+=" libboost1.81-dev libboost-fiber1.81-dev"
   # weft's own context switch is for x86-64 alone; elsewhere each build takes that of Boost.
   [[ $(uname -m) == x86_64 ]] || build+=" libboost-context1.81-dev"

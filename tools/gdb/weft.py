@@ -27,7 +27,7 @@ from gdb.unwinder import Unwinder
 MAGIC = b"weft_reg"
 VERSION = 1
 
-# As in fiber/src/registry.cpp.
+# As in fiber/src/registry_layout.hpp.
 OFFSETS = (
     "scheduler_next scheduler_index scheduler_current scheduler_main scheduler_thread_stack "
     "scheduler_runs_on scheduler_group scheduler_slab scheduler_coarse_now group_number slab_chunks "

@@ -1,8 +1,9 @@
 // What all fibers and coroutines of the process do at this moment: for who looks at a program that
-// hangs. From outside: tools/gdb/weft.py.
+// hangs. From outside: tools/gdb/weft.py and weft-ps.
 #pragma once
 
 #include <cstdio>
+#include <string_view>
 
 namespace weft {
 
@@ -42,8 +43,10 @@ private:
 
 namespace detail {
 
-/// Whether the variable WEFT_DEBUG of the environment has the word in it, between commas.
-bool debugging_wants(const char* word) noexcept;
+// Whether the variable WEFT_DEBUG of the environment has the word in it, between commas.
+bool debugging_wants(std::string_view word) noexcept;
+// With the word `ps`: lets any process of the user read the memory of this one.
+void let_others_look_if_wanted() noexcept;
 
 }  // namespace detail
 }  // namespace weft

@@ -180,12 +180,14 @@ bool is_cancellation(const std::exception_ptr& failure) noexcept;
 /// once. If errc::cancelled leaves the main function, the fibers are unwound and the process then
 /// ends by the signal, as its parent expects; a main function that handles it ends as it likes. A
 /// signal that was ignored stays ignored. With WEFT_DEBUG=dump in the environment SIGQUIT writes a
-/// dump: see dump_on_quit.
+/// dump: see dump_on_quit; with WEFT_DEBUG=ps other processes of the user may look at the fibers
+/// where that is for parents alone: see weft-ps. Both: WEFT_DEBUG=dump,ps.
 template <class Function>
 std::invoke_result_t<Function> run(Function&& main_function, runtime_options options = {}) {
   runtime instance{options};
   const detail::stop_on_signal signals{instance};
   const dump_on_quit dumps{detail::debugging_wants("dump")};
+  detail::let_others_look_if_wanted();
   try {
     return instance.run(std::forward<Function>(main_function));
   } catch (...) {

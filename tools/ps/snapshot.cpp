@@ -1,0 +1,166 @@
+#include "snapshot.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <stdexcept>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "control_block.hpp"
+#include "registry_layout.hpp"
+#include "symbols.hpp"
+#include "wait_text.hpp"
+
+namespace weft::ps {
+namespace {
+
+using detail::fiber_status;
+using layout = detail::registry_layout;
+
+constexpr const char* symbol_name = "weft_registry";
+
+layout read_layout(const process_memory& memory) {
+  const auto address = address_of_symbol(memory.process(), symbol_name);
+  if (!address) {
+    throw std::runtime_error(fmt::format(
+        "process {} has no symbol {}: it does not use weft, or is stripped of its symbols",
+        memory.process(), symbol_name));
+  }
+  const layout found = memory.read<layout>(*address);
+  if (found.magic != layout::expected_magic || found.version != layout::expected_version) {
+    throw std::runtime_error(
+        fmt::format("process {} uses another version of weft than this program: take the weft-ps "
+                    "that was built with it",
+                    memory.process()));
+  }
+  return found;
+}
+
+std::uint32_t milliseconds_now() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint32_t>(now.tv_sec * 1'000 + now.tv_nsec / 1'000'000);
+}
+
+std::string describe_wait(detail::wait_note note) {
+  const auto kind = detail::kind_of(note);
+  const std::string purpose = detail::purpose_of(kind);
+  switch (detail::object_kind_of(kind)) {
+  case detail::wait_object::number: return fmt::format("{} {}", purpose, detail::object_of(note));
+  case detail::wait_object::address:
+    return fmt::format("{} {:#x}", purpose, detail::object_of(note));
+  case detail::wait_object::none: break;
+  }
+  return purpose;
+}
+
+class reader {
+public:
+  explicit reader(const process_memory& memory) : memory_(memory), layout_(read_layout(memory)) {}
+
+  std::vector<fiber_info> read_all() {
+    auto worker = reinterpret_cast<std::uint64_t>(layout_.first);
+    while (worker != 0) {
+      read_worker(worker);
+      worker = memory_.pointer(worker + layout_.scheduler_next);
+    }
+    std::ranges::sort(found_, {}, &fiber_info::id);
+    return std::move(found_);
+  }
+
+private:
+  void read_worker(std::uint64_t worker) {
+    index_ = memory_.read<std::uint32_t>(worker + layout_.scheduler_index);
+    runtime_ =
+        memory_.pointer(memory_.pointer(worker + layout_.scheduler_group) + layout_.group_number);
+    current_ = memory_.pointer(worker + layout_.scheduler_current);
+    read_block(worker + layout_.scheduler_main, true);
+    const std::uint64_t chunks =
+        memory_.pointer(worker + layout_.scheduler_slab) + layout_.slab_chunks;
+    const std::uint64_t end = memory_.pointer(chunks + sizeof(void*));
+    for (std::uint64_t at = memory_.pointer(chunks); at != end; at += sizeof(void*)) {
+      const std::uint64_t chunk = memory_.pointer(at);
+      const auto count = memory_.read<std::size_t>(chunk + layout_.chunk_constructed);
+      for (std::size_t i = 0; i < count; ++i) {
+        read_block(chunk + layout_.chunk_blocks + i * layout_.block_size, false);
+      }
+    }
+  }
+
+  // One copy of it, so that its parts belong together but for what changes in that moment.
+  void read_block(std::uint64_t address, bool is_main) {
+    block_.resize(layout_.block_size);
+    memory_.read(address, block_.data(), block_.size());
+    const auto status = field<fiber_status>(layout_.block_status);
+    fiber_info fiber;
+    fiber.id = field<std::uint64_t>(layout_.block_id);
+    if (status <= fiber_status::reserved || fiber.id == 0) return;
+    fiber.runtime = runtime_;
+    fiber.worker = index_;
+    fiber.is_main = is_main;
+    fiber.is_coroutine = field<std::uint8_t>(layout_.block_size_class) == detail::stackless;
+    fiber.spawned_by = field<std::uint64_t>(layout_.block_spawned_by);
+    set_state(fiber, status, address);
+    if (const auto name = field<std::uint64_t>(layout_.block_name)) fiber.name = memory_.text(name);
+    if (!is_main) fiber.place = place_of(field<std::uint64_t>(layout_.block_location));
+    found_.push_back(std::move(fiber));
+  }
+
+  void set_state(fiber_info& fiber, fiber_status status, std::uint64_t address) const {
+    if (status == fiber_status::done) {
+      fiber.state = fiber_state::ended;
+    } else if (status == fiber_status::arriving || status == fiber_status::unstarted) {
+      fiber.state = fiber_state::not_started;
+    } else if (detail::waiter::is_armed(field<std::uint64_t>(layout_.block_wait))) {
+      fiber.state = fiber_state::waits;
+      fiber.wait = describe_wait(field<detail::wait_note>(layout_.block_waits_for));
+      const std::uint32_t since = field<std::uint32_t>(layout_.block_waits_since);
+      fiber.waiting_seconds = static_cast<std::uint32_t>(milliseconds_now() - since) / 1e3;
+    } else {
+      fiber.state = address == current_ ? fiber_state::runs : fiber_state::ready;
+    }
+  }
+
+  // Of a std::source_location of libstdc++: file, function, line.
+  std::string place_of(std::uint64_t location) const {
+    if (location == 0) return {};
+    const std::uint64_t file = memory_.pointer(location);
+    return fmt::format("{}:{}", file != 0 ? memory_.text(file) : "",
+                       memory_.read<std::uint32_t>(location + 2 * sizeof(void*)));
+  }
+
+  template <class T>
+  T field(layout::offset offset) const {
+    T value;
+    std::memcpy(&value, block_.data() + offset, sizeof value);
+    return value;
+  }
+
+  const process_memory& memory_;
+  const layout layout_;
+  std::uint32_t index_ = 0;
+  std::uint64_t runtime_ = 0;
+  std::uint64_t current_ = 0;
+  std::vector<std::byte> block_;
+  std::vector<fiber_info> found_;
+};
+
+}  // namespace
+
+std::vector<fiber_info> read_fibers(const process_memory& memory) {
+  // What goes while one follows it is found by another try.
+  constexpr int tries = 10;
+  for (int i = 1;; ++i) {
+    try {
+      return reader{memory}.read_all();
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::bad_address || i == tries) throw;
+    }
+  }
+}
+
+}  // namespace weft::ps
