@@ -52,7 +52,7 @@ check_quoted() {
       complain "\"$1\" is private, and this header is installed"
     return
   fi
-  [[ $file != bench/micro/* && $file != test/support/* &&
+  [[ $file != bench/micro/* && $file != test/support/* && $file != tools/ps/* &&
     $file != test/model/* && $file != test/hazard/* ]] || return 0
   for path in */src/"$1" */*/src/"$1"; do
     [[ -e $path && $path != "$owner"/* ]] || continue
