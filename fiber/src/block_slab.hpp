@@ -110,8 +110,9 @@ struct block_chunk {
 inline constexpr std::size_t chunk_alignment = std::bit_ceil(sizeof(block_chunk));
 
 inline block_chunk& block_chunk::of(const control_block& block) noexcept {
-  const auto address = reinterpret_cast<std::uintptr_t>(&block);
-  return *reinterpret_cast<block_chunk*>(address & ~(chunk_alignment - 1));
+  auto* const place = reinterpret_cast<std::byte*>(const_cast<control_block*>(&block));
+  return *reinterpret_cast<block_chunk*>(place -
+                                         reinterpret_cast<std::uintptr_t>(place) % chunk_alignment);
 }
 
 template <class Visit>

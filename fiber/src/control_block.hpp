@@ -59,6 +59,7 @@ public:
   // The two pair: with a pointer what it points to is seen.
   void operator=(T value) noexcept { value_.store(value, std::memory_order_release); }
 
+  // NOLINTNEXTLINE(google-explicit-constructor): it stands for the value
   operator T() const noexcept { return value_.load(std::memory_order_acquire); }
 
 private:

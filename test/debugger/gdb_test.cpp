@@ -2,7 +2,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <regex>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -50,10 +50,12 @@ protected:
   // The number of the fiber of this name.
   std::string id_of(const std::string& name) {
     const std::string list = look({"info fibers"});
-    std::smatch found;
-    const std::regex row{"\n([0-9]+) .* " + name + "  "};
-    EXPECT_TRUE(std::regex_search(list, found, row)) << list;
-    return found.empty() ? "0" : found[1].str();
+    std::istringstream lines{list};
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find(" " + name + " ") != std::string::npos) return line.substr(0, line.find(' '));
+    }
+    ADD_FAILURE() << list;
+    return "0";
   }
 
   process program_{{debugged}};

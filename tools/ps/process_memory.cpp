@@ -10,6 +10,7 @@ namespace weft::ps {
 
 void process_memory::read(std::uint64_t address, void* to, std::size_t size) const {
   const iovec here{to, size};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): it points into another process
   const iovec there{reinterpret_cast<void*>(address), size};
   const ssize_t copied = ::process_vm_readv(process_, &here, 1, &there, 1, 0);
   if (copied == static_cast<ssize_t>(size)) return;

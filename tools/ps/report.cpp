@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -78,8 +79,7 @@ std::string tree_of(const std::vector<fiber_info>& fibers) {
   // The next to print are at the back. No recursion: a chain of spawners may be long.
   std::vector<std::pair<const fiber_info*, std::size_t>> left;
   const auto push_children_of = [&](std::uint64_t id, std::size_t depth) {
-    const auto& mine = children[id];
-    for (auto each = mine.rbegin(); each != mine.rend(); ++each) left.emplace_back(*each, depth);
+    for (const fiber_info* each : std::views::reverse(children[id])) left.emplace_back(each, depth);
   };
   push_children_of(0, 0);
   while (!left.empty()) {

@@ -48,7 +48,7 @@ std::uint32_t milliseconds_now() noexcept {
 
 std::string describe_wait(detail::wait_note note) {
   const auto kind = detail::kind_of(note);
-  const std::string purpose = detail::purpose_of(kind);
+  std::string purpose = detail::purpose_of(kind);
   switch (detail::object_kind_of(kind)) {
   case detail::wait_object::number: return fmt::format("{} {}", purpose, detail::object_of(note));
   case detail::wait_object::address:

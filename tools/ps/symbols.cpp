@@ -112,8 +112,13 @@ std::optional<std::uint64_t> address_of_symbol(pid_t process, const std::string&
   const std::string folder = "/proc/" + std::to_string(process);
   for (const auto& [path, begin] : beginnings_of_files(process)) {
     // As the process sees it, in a container too; a program that was replaced meanwhile as well.
-    const bool is_deleted = path.ends_with(" (deleted)");
-    const elf_file file{is_deleted ? folder + "/exe" : folder + "/root" + path};
+    std::string visible = folder;
+    if (path.ends_with(" (deleted)")) {
+      visible += "/exe";
+    } else {
+      visible.append("/root").append(path);
+    }
+    const elf_file file{visible};
     if (!file) continue;
     if (const auto value = file.value_of(name)) return begin + (*value - file.first_address());
   }
