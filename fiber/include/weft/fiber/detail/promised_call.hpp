@@ -22,7 +22,9 @@ public:
       : function_(std::forward<F>(function)), promise_(std::in_place) {}
 
   promised(promised&& other) noexcept(std::is_nothrow_move_constructible_v<Function>)
-      : function_(std::move(other.function_)), promise_(std::exchange(other.promise_, {})) {}
+      : function_(std::move(other.function_)), promise_(std::move(other.promise_)) {
+    other.promise_.reset();
+  }
 
   // One that was never called was cancelled.
   ~promised() {
@@ -32,7 +34,11 @@ public:
   std::future<Result> get_future() { return promise_->get_future(); }
 
 protected:
-  std::promise<Result> take_promise() { return *std::exchange(promise_, {}); }
+  std::promise<Result> take_promise() {
+    std::promise<Result> taken = std::move(*promise_);
+    promise_.reset();
+    return taken;
+  }
 
   Function function_;
 
