@@ -28,6 +28,7 @@ bool composite_wait::abandon() noexcept {
   if (std::exchange(ended_, true)) return true;
   const bool by_ourselves = mine_.claim(wake_reason::ready);
   // Whoever was faster is going to resume the task, which has to be waiting for that.
+  note_wait(wait_kind::several);
   if (!by_ourselves) finish_wait(no_deadline, cancellation::ignored);
   withdraw();
   return by_ourselves;

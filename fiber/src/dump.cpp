@@ -121,7 +121,8 @@ void dump(line_writer& out, const control_block& block, const scheduler& owner) 
   // runs may be anywhere between two frames when a signal comes.
   const bool has_started =
       block.has_status(fiber_status::started) || block.has_status(fiber_status::resting);
-  if (!has_started || owner.current_if_any() == &block) return;
+  const bool rests = block.guests != nullptr && block.guests->awaits;  // and polls, perhaps
+  if (!has_started || (owner.current_if_any() == &block && !rests)) return;
   // On another thread the task may go on meanwhile, and its frames with it.
   if (scheduler::running() == &owner) return dump_awaits(out, block);
   if (block.has_status(fiber_status::resting)) {

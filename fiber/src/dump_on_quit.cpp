@@ -28,7 +28,7 @@ void replace_action(void (*before)(int), void (*after)(int)) noexcept {
   struct sigaction next {};
 
   next.sa_handler = after;
-  next.sa_flags = SA_RESTART;
+  next.sa_flags = SA_RESTART | SA_ONSTACK;  // a fiber may have little left of its own
   ::sigaction(SIGQUIT, &next, nullptr);
 }
 

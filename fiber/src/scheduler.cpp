@@ -420,6 +420,7 @@ void scheduler::look_around() {
   picks_until_poll_ = picks_a_round_;
   if (!must_wait) {
     poll(deadline_clock::time_point::min());
+    coarse_now_ = coarse_milliseconds();
     retry_stalled();
   }
   if (order_ != nullptr) reorder_ready();

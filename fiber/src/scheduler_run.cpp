@@ -86,6 +86,7 @@ void scheduler::end_remaining_fibers() {
   for (;;) {
     ended_.lock.lock();
     if (live_fibers() == 0 && !awaits_arrivals()) break;
+    next_wait = 0;
     wait(ended_.list, ended_.lock, no_deadline, cancellation::ignored);
   }
   ended_.lock.unlock();

@@ -88,6 +88,7 @@ void worker_group::run_beside(std::size_t index) {
   const auto wait_for_the_end = [this] {
     until_ending_.lock.lock();
     while (!ending_) {
+      note_wait(wait_kind::other);
       wait(until_ending_.list, until_ending_.lock, no_deadline, cancellation::ignored);
       until_ending_.lock.lock();
     }
@@ -120,6 +121,7 @@ void worker_group::end_together() {
 void worker_group::await_the_end() {
   while (unended_ != 0) {
     const auto deadline = deadline_clock::now() + grace;
+    note_wait(wait_kind::other);
     wait(until_all_ended_.list, until_all_ended_.lock, deadline, cancellation::ignored);
     until_all_ended_.lock.lock();
     if (unended_ != 0) end_if_one_is_stuck();

@@ -3,6 +3,7 @@
 // argument it spawns and joins fibers, by the thousand, on two workers instead.
 #include <atomic>
 #include <cstdio>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include <weft/co.hpp>
@@ -73,5 +74,7 @@ void come_and_go() {
 int main(int count, char** /*arguments*/) {
   // Where only a parent may look into a process (Yama), a debugger beside it may, too.
   ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+  // The kernel calls its file "/dev/zero (deleted)".
+  ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   weft::run(count == 1 ? open : come_and_go, {.workers = 2});
 }

@@ -8,8 +8,9 @@
 #include <cstdlib>
 #include <mutex>
 #include <optional>
+#include <pthread.h>
 #include <string>
-#include <unistd.h>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -267,6 +268,49 @@ TEST_F(DumpDeath, sigquit_has_it_printed_where_the_environment_asks_for_it) {
         run_and_raise();
       },
       testing::ExitedWithCode(7), "\"shop\" \\(fiber [0-9]+\\) sleeps, for ");
+}
+
+// Deep enough that no more than the frame of a signal would fit.
+[[gnu::noinline]] void raise_deep_in_the_stack() {
+  std::array<volatile char, 7 * 1024> used;
+  used[0] = 1;
+  std::raise(SIGQUIT);
+  used[used.size() - 1] = used[0];
+}
+
+TEST_F(DumpDeath, sigquit_needs_no_room_on_the_stack_of_a_fiber) {
+  enter_death_test();
+  EXPECT_EXIT(
+      {
+        const weft::dump_on_quit wanted;
+        weft::run(
+            [] { spawn({.name = "small", .stack_size = 1}, raise_deep_in_the_stack).join(); });
+        std::_Exit(7);
+      },
+      testing::ExitedWithCode(7), "\"small\" \\(fiber [0-9]+\\) runs");
+}
+
+task<> await_for_ever() {
+  weft::event never;
+  co_await never.co_wait();
+}
+
+TEST_F(DumpDeath, of_a_fiber_in_block_on_that_polls_for_its_worker_sigquit_shows_where_it_awaits) {
+  enter_death_test();
+  EXPECT_EXIT(
+      {
+        const weft::dump_on_quit wanted;
+        const pthread_t main_thread = ::pthread_self();
+        std::thread asks{[main_thread] {
+          std::this_thread::sleep_for(200ms);
+          ::pthread_kill(main_thread, SIGQUIT);
+          std::this_thread::sleep_for(200ms);
+          std::_Exit(7);
+        }};
+        weft::run([] { weft::co::block_on(await_for_ever()); });
+        asks.join();
+      },
+      testing::ExitedWithCode(7), "waits for event (.|\n)*    awaits at [^\n]*dump_test.cpp:");
 }
 
 TEST_F(DumpDeath, sigquit_ends_the_process_where_nobody_asks) {

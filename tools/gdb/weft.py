@@ -98,6 +98,10 @@ def text(address, most=512):
     return found.decode(errors="replace")
 
 
+def printable(given):
+    return "".join(each if each.isprintable() else "?" for each in given)
+
+
 class Layout:
     """Where the members are, as the program says."""
 
@@ -210,7 +214,7 @@ class Fiber:
 
     @property
     def name(self):
-        return text(self.name_at) if self.name_at else ""
+        return printable(text(self.name_at)) if self.name_at else ""
 
     @property
     def title(self):
@@ -292,7 +296,7 @@ def workers():
 
 def milliseconds_now(known_workers):
     """The time of the process, to the lower 32 bits; of a core, when a worker has polled last."""
-    connection = gdb.selected_inferior().connection
+    connection = getattr(gdb.selected_inferior(), "connection", None)
     if connection is not None and connection.type == "native":
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
     return max((each.polled_at for each in known_workers), default=0)
@@ -361,8 +365,19 @@ unwinder = FiberUnwinder()
 gdb.unwinder.register_unwinder(None, unwinder, replace=True)
 
 
+def forget_fiber(event):
+    """What was shown is not true any more once the program has run on."""
+    unwinder.registers = None
+
+
+gdb.events.cont.connect(forget_fiber)
+gdb.events.exited.connect(forget_fiber)
+
+
 def thread_on(stack):
     """The thread whose stack pointer lies there."""
+    if stack is None:
+        return None
     before = gdb.selected_thread()
     try:
         for thread in gdb.selected_inferior().threads():
@@ -432,7 +447,11 @@ def select(fiber):
             f"`fiber {fiber.id} bt` says more"
         )
     unwinder.show(fiber.registers())
-    gdb.newest_frame().older().select()
+    outermost = gdb.newest_frame().older()
+    if outermost is None:
+        unwinder.hide()
+        raise Failure(f"the calls of {fiber.title} cannot be unwound")
+    outermost.select()
     gdb.write(f"{fiber.title}: its calls begin with frame 1; `fiber off` ends it\n")
 
 
@@ -496,10 +515,13 @@ fiber off             back to the thread"""
         if words == ["apply", "all", "bt"]:
             unwinder.hide()
             for fiber in all_fibers():
-                print_calls(fiber)
+                try:
+                    print_calls(fiber)
+                except gdb.MemoryError as error:
+                    gdb.write(f"    {error}\n")
                 gdb.write("\n")
             return None
-        if len(words) not in (1, 2) or not words[0].isdigit() or words[1:] not in ([], ["bt"]):
+        if len(words) not in (1, 2) or not words[0].isdecimal() or words[1:] not in ([], ["bt"]):
             raise Failure(self.usage)
         fiber = fiber_of(int(words[0]))
         if len(words) == 1:

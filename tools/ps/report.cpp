@@ -28,18 +28,28 @@ const char* kind_of(const fiber_info& fiber) noexcept {
   return fiber.is_coroutine ? "coroutine" : "fiber";
 }
 
+// A name may have any bytes; those that would move the cursor are not shown.
+std::string printable(std::string text) {
+  const auto is_control = [](char each) {
+    return static_cast<unsigned char>(each) < ' ' || each == '\x7f';
+  };
+  std::ranges::replace_if(text, is_control, '?');
+  return text;
+}
+
 constexpr std::size_t columns = 7;
 using row = std::array<std::string, columns>;
 
 row row_of(const fiber_info& fiber, std::size_t depth) {
   const bool waits = fiber.state == fiber_state::waits;
   const std::string origin = fiber.spawned_by != 0 ? fmt::format("{}, ", fiber.spawned_by) : "";
-  return {fmt::format("{}{}", std::string(2 * depth, ' '), fiber.id),
+  constexpr std::size_t most_indented = 40;
+  return {fmt::format("{}{}", std::string(2 * std::min(depth, most_indented), ' '), fiber.id),
           fmt::format("{}.{}", fiber.runtime, fiber.worker),
           kind_of(fiber),
           waits ? fiber.wait : name_of(fiber.state),
           waits ? fmt::format("{:.1f}", fiber.waiting_seconds) : "",
-          fiber.name,
+          printable(fiber.name),
           fiber.is_main ? "" : origin + fiber.place};
 }
 

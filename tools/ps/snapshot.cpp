@@ -5,11 +5,13 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "block_slab.hpp"
 #include "control_block.hpp"
 #include "registry_layout.hpp"
 #include "symbols.hpp"
@@ -64,30 +66,59 @@ public:
 
   std::vector<fiber_info> read_all() {
     auto worker = reinterpret_cast<std::uint64_t>(layout_.first);
-    while (worker != 0) {
+    std::set<std::uint64_t> known;  // one that was made anew meanwhile may lead back
+    while (worker != 0 && known.insert(worker).second) {
       read_worker(worker);
       worker = memory_.pointer(worker + layout_.scheduler_next);
     }
-    std::ranges::sort(found_, {}, &fiber_info::id);
+    std::ranges::stable_sort(found_, {}, &fiber_info::id);
+    const auto again = std::ranges::unique(found_, {}, &fiber_info::id);
+    found_.erase(again.begin(), again.end());
     return std::move(found_);
   }
 
 private:
+  // Of a std::vector.
+  struct range {
+    std::uint64_t begin;
+    std::uint64_t end;
+  };
+
+  // As for memory that is not there any more.
+  [[noreturn]] static void throw_changed() {
+    throw std::system_error(EFAULT, std::system_category());
+  }
+
   void read_worker(std::uint64_t worker) {
     index_ = memory_.read<std::uint32_t>(worker + layout_.scheduler_index);
     runtime_ =
         memory_.pointer(memory_.pointer(worker + layout_.scheduler_group) + layout_.group_number);
     current_ = memory_.pointer(worker + layout_.scheduler_current);
     read_block(worker + layout_.scheduler_main, true);
-    const std::uint64_t chunks =
-        memory_.pointer(worker + layout_.scheduler_slab) + layout_.slab_chunks;
-    const std::uint64_t end = memory_.pointer(chunks + sizeof(void*));
-    for (std::uint64_t at = memory_.pointer(chunks); at != end; at += sizeof(void*)) {
-      const std::uint64_t chunk = memory_.pointer(at);
-      const auto count = memory_.read<std::size_t>(chunk + layout_.chunk_constructed);
-      for (std::size_t i = 0; i < count; ++i) {
-        read_block(chunk + layout_.chunk_blocks + i * layout_.block_size, false);
-      }
+    const auto chunks =
+        memory_.read<range>(memory_.pointer(worker + layout_.scheduler_slab) + layout_.slab_chunks);
+    if (chunks.begin > chunks.end) throw_changed();
+    for (std::uint64_t at = chunks.begin; at < chunks.end; at += sizeof(void*)) {
+      skip_if_gone([&] { read_chunk(memory_.pointer(at)); });
+    }
+  }
+
+  void read_chunk(std::uint64_t chunk) {
+    const auto count = memory_.read<std::size_t>(chunk + layout_.chunk_constructed);
+    if (count > detail::block_chunk::capacity) throw_changed();
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t block = chunk + layout_.chunk_blocks + i * layout_.block_size;
+      skip_if_gone([&] { read_block(block, false); });
+    }
+  }
+
+  // What has gone since its address was read had ended.
+  template <class Read>
+  static void skip_if_gone(Read&& read) {
+    try {
+      read();
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::bad_address) throw;
     }
   }
 
@@ -105,7 +136,11 @@ private:
     fiber.is_coroutine = field<std::uint8_t>(layout_.block_size_class) == detail::stackless;
     fiber.spawned_by = field<std::uint64_t>(layout_.block_spawned_by);
     set_state(fiber, status, address);
-    if (const auto name = field<std::uint64_t>(layout_.block_name)) fiber.name = memory_.text(name);
+    if (const auto name = field<std::uint64_t>(layout_.block_name)) {
+      fiber.name = memory_.text(name);
+      // Perhaps the memory of the name has been given back and used again meanwhile.
+      if (memory_.pointer(address + layout_.block_name) != name) return;
+    }
     if (!is_main) fiber.place = place_of(field<std::uint64_t>(layout_.block_location));
     found_.push_back(std::move(fiber));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <gelf.h>
 #include <libelf.h>
@@ -10,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <sstream>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -20,8 +22,12 @@ namespace {
 class elf_file {
 public:
   explicit elf_file(const std::string& path)
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (descriptor_ >= 0) elf_.reset(::elf_begin(descriptor_, ELF_C_READ_MMAP, nullptr));
+      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    struct stat status {};
+
+    const bool is_file = descriptor_ >= 0 && ::fstat(descriptor_, &status) == 0 &&
+                         S_ISREG(status.st_mode);  // a device may be mapped, too
+    if (is_file) elf_.reset(::elf_begin(descriptor_, ELF_C_READ_MMAP, nullptr));
     if (elf_ != nullptr && ::elf_kind(elf_.get()) != ELF_K_ELF) elf_.reset();
   }
 
@@ -110,10 +116,12 @@ std::map<std::string, std::uint64_t> beginnings_of_files(pid_t process) {
 std::optional<std::uint64_t> address_of_symbol(pid_t process, const std::string& name) {
   ::elf_version(EV_CURRENT);
   const std::string folder = "/proc/" + std::to_string(process);
+  std::error_code ignored;  // then its file is looked for by its name
+  const std::string program = std::filesystem::read_symlink(folder + "/exe", ignored);
   for (const auto& [path, begin] : beginnings_of_files(process)) {
     // As the process sees it, in a container too; a program that was replaced meanwhile as well.
     std::string visible = folder;
-    if (path.ends_with(" (deleted)")) {
+    if (path == program) {
       visible += "/exe";
     } else {
       visible.append("/root").append(path);

@@ -9,6 +9,7 @@ namespace weft::testing {
 void all_blocked(std::error_code& ec) {
   ec.clear();
   detail::scheduler* const worker = detail::scheduler::running();
+  detail::note_wait(detail::wait_kind::other);
   if (worker != nullptr) ec = detail::error_of(detail::wait(worker->when_all_wait()));
 }
 

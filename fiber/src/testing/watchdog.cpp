@@ -35,6 +35,7 @@ watchdog::watchdog(std::string_view test_name, std::chrono::seconds limit) noexc
   struct sigaction action {};
 
   action.sa_handler = weft_watchdog_barks;
+  action.sa_flags = SA_ONSTACK;
   ::sigaction(SIGALRM, &action, &former_);
   ::alarm(seconds);
 }

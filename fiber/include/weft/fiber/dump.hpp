@@ -11,8 +11,9 @@ namespace weft {
 /// for and since when, who has spawned it and where; and for a coroutine that has suspended, on a
 /// worker of the calling thread, a line for each of its frames, the innermost first: where that
 /// awaits. Since when is to the tick of the kernel before the worker has polled last: some
-/// milliseconds. Takes no memory and waits for no lock of weft's: what is in the hands of another
-/// thread at that moment is left out, with a line that says so. Any thread.
+/// milliseconds. Waits for no lock of weft's: what is in the hands of another thread at that moment
+/// is left out, with a line that says so. Until all is written the other workers cannot begin or
+/// end fibers: not into a pipe that one of them reads. Any thread.
 ///
 ///     runtime 1, worker 0: 2 fibers
 ///       "main" (fiber 1) waits for the end of fiber 2, for 12.3 s
@@ -20,7 +21,8 @@ namespace weft {
 ///       fiber 1 at shop.cpp:42                                           (in one line)
 void dump(std::FILE* out) noexcept;
 
-/// The same to a descriptor, for handlers of signals too; what cannot be written is lost.
+/// The same to a descriptor, for handlers of signals too: it takes no memory, and waits for no lock
+/// of a stream. What cannot be written is lost.
 void dump(int descriptor) noexcept;
 
 /// While one lives, SIGQUIT (Ctrl-\ on a terminal) has the process write a dump to stderr and go
