@@ -9,8 +9,8 @@
 namespace weft {
 namespace {
 
-std::mutex counting;  // guards what follows
-int wanted = 0;
+std::mutex counting_dumps;  // guards what follows
+int dumps_wanted = 0;
 
 extern "C" void weft_dump_on_quit(int /*signal*/) {
   const int saved_errno = errno;
@@ -36,14 +36,14 @@ void replace_action(void (*before)(int), void (*after)(int)) noexcept {
 
 dump_on_quit::dump_on_quit(bool wanted_here) noexcept : counted_(wanted_here) {
   if (!counted_) return;
-  const std::lock_guard hold{counting};
-  if (wanted++ == 0) replace_action(SIG_DFL, weft_dump_on_quit);
+  const std::lock_guard hold{counting_dumps};
+  if (dumps_wanted++ == 0) replace_action(SIG_DFL, weft_dump_on_quit);
 }
 
 dump_on_quit::~dump_on_quit() {
   if (!counted_) return;
-  const std::lock_guard hold{counting};
-  if (--wanted == 0) replace_action(weft_dump_on_quit, SIG_DFL);
+  const std::lock_guard hold{counting_dumps};
+  if (--dumps_wanted == 0) replace_action(weft_dump_on_quit, SIG_DFL);
 }
 
 }  // namespace weft
