@@ -116,6 +116,9 @@ bool block_slab::keep(control_block& block) noexcept {
     return false;
   block.next_ready = std::exchange(kept_, &block);
   ++kept_count_;
+#ifdef WEFT_ASAN
+  const std::lock_guard hold{lock_};  // who visits the blocks may be looking at it
+#endif
   hide(block);
   return true;
 }
