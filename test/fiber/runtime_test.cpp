@@ -371,6 +371,19 @@ TEST_F(RuntimeDeath, a_run_on_a_thread_that_runs_one_ends_the_process_naming_the
       testing::KilledBySignal(SIGABRT), "runtime::run was called on a thread .*\"nesting\"");
 }
 
+TEST_F(RuntimeDeath, a_run_of_a_runtime_that_runs_on_another_thread_ends_the_process) {
+  enter_death_test();
+  EXPECT_EXIT(
+      {
+        weft::runtime instance{{.workers = 2}};
+        instance.run([&] {
+          std::thread other{[&] { instance.run([] {}); }};
+          other.join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "runtime::run was called while it runs");
+}
+
 TEST_F(RuntimeDeath, a_fiber_that_ignores_its_cancellation_for_5_s_ends_the_process_naming_it) {
   EXPECT_EXIT(
       {
