@@ -14,34 +14,39 @@
 namespace weft::detail {
 namespace {
 
-#ifdef WEFT_ASAN
+constexpr std::size_t at_link = offsetof(control_block, next_ready);
+constexpr std::size_t at_status = offsetof(control_block, status);
+static_assert(at_link < at_status && sizeof(fiber_status) == 1);
 
 // Has AddressSanitizer report who touches a block that is free, but for what the slab itself looks
-// at and what lies in the same 8 bytes.
-void hide(control_block& block) noexcept {
-  auto* const bytes = reinterpret_cast<std::byte*>(&block);
+// at and what lies in the same 8 bytes; and the model checker, to the byte: the lock under which
+// the fiber has ended lies beside the status.
+void hide([[maybe_unused]] control_block& block) noexcept {
+  [[maybe_unused]] auto* const bytes = reinterpret_cast<std::byte*>(&block);
+#ifdef WEFT_MODEL_CHECK
+  model::forbid(bytes, at_status);
+  model::forbid(bytes + at_status + 1, sizeof block - at_status - 1);
+#endif
+#ifdef WEFT_ASAN
   const auto hide_between = [bytes](std::size_t begin, std::size_t end) {
     ASAN_POISON_MEMORY_REGION(bytes + begin, end - begin);
   };
-  constexpr std::size_t link = offsetof(control_block, next_ready) / 8 * 8;
-  constexpr std::size_t status = offsetof(control_block, status) / 8 * 8;
-  static_assert(link < status);
+  constexpr std::size_t link = at_link / 8 * 8;
+  constexpr std::size_t status = at_status / 8 * 8;
   hide_between(0, link);
   hide_between(link + 8, status);
-  hide_between(status + 8, sizeof(control_block));
-}
-
-void show(const void* place, std::size_t size) noexcept {
-  ASAN_UNPOISON_MEMORY_REGION(place, size);
-}
-
-#else
-
-void hide(control_block& /*block*/) noexcept {}
-
-void show(const void* /*place*/, std::size_t /*size*/) noexcept {}
-
+  hide_between(status + 8, sizeof block);
 #endif
+}
+
+void show([[maybe_unused]] const void* place, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef WEFT_MODEL_CHECK
+  model::permit(place, size);
+#endif
+#ifdef WEFT_ASAN
+  ASAN_UNPOISON_MEMORY_REGION(place, size);
+#endif
+}
 
 #ifndef WEFT_ASAN
 

@@ -133,6 +133,37 @@ TEST_F(ModelCheckerDeath, a_run_without_end_is_found) {
   EXPECT_EXIT(explore(spin), testing::ExitedWithCode(1), "it does not end");
 }
 
+TEST_F(ModelCheckerDeath, an_access_to_what_is_gone_is_found) {
+  const auto use_after_end = [](execution& threads) {
+    atomic<int> shared{0};
+    threads.thread("user", [&] { shared.fetch_add(1); });
+    threads.thread("owner", [&] {
+      shared.load();
+      weft::model::forbid(&shared, sizeof shared);
+    });
+    threads.go();
+    weft::model::permit(&shared, sizeof shared);
+  };
+
+  EXPECT_EXIT(explore(use_after_end), testing::ExitedWithCode(1),
+              "user +access(.|\n)*it uses what is gone");
+}
+
+// The sanitizers find that themselves.
+#ifndef WEFT_MODEL_SANITIZED
+TEST_F(ModelCheckerDeath, an_access_to_what_was_deleted_is_found) {
+  const auto use_after_delete = [](execution& threads) {
+    auto shared = std::make_unique<atomic<int>>(0);
+    atomic<int>& seen = *shared;
+    threads.thread("user", [&] { seen.fetch_add(1); });
+    threads.thread("owner", [&] { shared.reset(); });
+    threads.go();
+  };
+
+  EXPECT_EXIT(explore(use_after_delete), testing::ExitedWithCode(1), "it uses what is gone");
+}
+#endif
+
 TEST(Execution, a_deadline_passes_at_any_time_or_not_at_all) {
   every_schedule all{1};
   std::set<bool> outcomes;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "forbidden.hpp"
 #include "schedule_point.hpp"
 #include "trace.hpp"
 
@@ -297,6 +298,7 @@ execution::execution(std::string model, strategy& how) {
   state.asleep_for_change = 0;
   state.begun = state.clock;
   state.seen.clear();
+  free_what_was_kept();
 }
 
 execution::~execution() { state.how = nullptr; }
@@ -352,10 +354,14 @@ bool in_run() noexcept { return self != nullptr; }
 
 // ---- accesses ----------------------------------------------------------------------------------
 
-void before_access() noexcept {
+void before_access(const void* object, const std::source_location& where) noexcept {
   if (self == nullptr) return;
   count_step();
   let_run(*self);
+  if (is_forbidden(object)) {
+    remember("access", object, 0, 0, where);
+    fail("it uses what is gone");
+  }
 }
 
 void after_access(access kind, const void* object, std::uint64_t before, std::uint64_t after,

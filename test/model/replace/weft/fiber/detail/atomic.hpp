@@ -31,7 +31,7 @@ public:
 
   T load(std::memory_order order = std::memory_order_seq_cst,
          const location& where = location::current()) const noexcept {
-    model::before_access();
+    model::before_access(this, where);
     const T value = value_.load(order);
     model::after_access(model::access::load, this, bits(value), bits(value), where);
     return value;
@@ -39,7 +39,7 @@ public:
 
   void store(T value, std::memory_order order = std::memory_order_seq_cst,
              const location& where = location::current()) noexcept {
-    model::before_access();
+    model::before_access(this, where);
     const T before = value_.load(std::memory_order_relaxed);
     value_.store(value, order);
     model::after_access(model::access::store, this, bits(before), bits(value), where);
@@ -47,7 +47,7 @@ public:
 
   T exchange(T value, std::memory_order order = std::memory_order_seq_cst,
              const location& where = location::current()) noexcept {
-    model::before_access();
+    model::before_access(this, where);
     const T before = value_.exchange(value, order);
     model::after_access(model::access::exchange, this, bits(before), bits(value), where);
     return before;
@@ -66,7 +66,7 @@ public:
   bool compare_exchange_strong(T& expected, T desired, std::memory_order order,
                                std::memory_order failed,
                                const location& where = location::current()) noexcept {
-    model::before_access();
+    model::before_access(this, where);
     const bool done = value_.compare_exchange_strong(expected, desired, order, failed);
     // Of a failure `expected` is what was found.
     model::after_access(model::access::compare_exchange, this, bits(expected),
@@ -83,7 +83,7 @@ public:
 
   T fetch_add(T difference, std::memory_order order = std::memory_order_seq_cst,
               const location& where = location::current()) noexcept {
-    model::before_access();
+    model::before_access(this, where);
     const T before = value_.fetch_add(difference, order);
     model::after_access(model::access::fetch_add, this, bits(before),
                         bits(static_cast<T>(before + difference)), where);
@@ -92,7 +92,7 @@ public:
 
   T fetch_sub(T difference, std::memory_order order = std::memory_order_seq_cst,
               const location& where = location::current()) noexcept {
-    model::before_access();
+    model::before_access(this, where);
     const T before = value_.fetch_sub(difference, order);
     model::after_access(model::access::fetch_sub, this, bits(before),
                         bits(static_cast<T>(before - difference)), where);
