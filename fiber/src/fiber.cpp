@@ -4,6 +4,7 @@
 #include <new>
 #include <system_error>
 
+#include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/worker.hpp>
 #include <weft/fiber/error.hpp>
 #include <weft/fiber/fiber.hpp>
@@ -114,7 +115,7 @@ bool take_reference(control_block& block) noexcept {
 void release_reference(control_block& block) noexcept {
   if (!take_reference(block)) return;
   // Who has seen that the fiber is done may be here before the one who has said so is out.
-  block.join_lock.wait_until_free();
+  if (!planted(bug::frees_held_block)) block.join_lock.wait_until_free();
   block_slab::free(block);
 }
 
@@ -242,6 +243,10 @@ detail::wake_reason wait_for_end(control_block& block, detail::cancellation mode
 
 // With the lock, under which a fiber ends: its worker is there as long as it is held.
 void detail::cancel_fiber(control_block& block) noexcept {
+  if (planted(bug::ends_while_cancelled)) {
+    if (!is_done(block)) block.owner().cancel(block);
+    return;
+  }
   const std::lock_guard hold{block.join_lock};
   if (!is_done(block)) block.owner().cancel(block);
 }

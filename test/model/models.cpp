@@ -78,6 +78,12 @@ constexpr std::array models{
           polling_thread_model},
     model{"polling_thread_and_close", "the same, while another thread closes the descriptor",
           polling_thread_and_close_model},
+    model{"cancel_beyond_run", "a thread cancels a fiber that ends, and its runtime with it",
+          cancel_beyond_run_model},
+    model{"failed_spawn", "a spawn of a thread comes to nothing while the runtime ends",
+          failed_spawn_model},
+    model{"request_stop", "a thread stops a run, which ends at once, and its runtime goes",
+          request_stop_model},
 };
 
 }  // namespace

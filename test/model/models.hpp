@@ -58,5 +58,8 @@ void descriptor_of_coroutine_closed_by_thread_model(execution& threads);
 void reused_number_model(execution& threads);
 void polling_thread_model(execution& threads);
 void polling_thread_and_close_model(execution& threads);
+void cancel_beyond_run_model(execution& threads);
+void failed_spawn_model(execution& threads);
+void request_stop_model(execution& threads);
 
 }  // namespace weft::model

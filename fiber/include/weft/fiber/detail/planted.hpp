@@ -34,9 +34,15 @@ enum class bug : std::uint8_t {
   leaves_before_told,
   // An event between the look of a reader, which has its turn, and its wait is not seen.
   gap_before_event,
+  // A fiber's block goes while its worker still holds the lock under which the fiber has ended.
+  frees_held_block,
+  // A fiber ends, and perhaps its worker, while another thread is cancelling it.
+  ends_while_cancelled,
+  // A worker goes while another thread is about to wake it.
+  goes_beside_visitors,
 };
 
-inline constexpr int bug_count = 13;
+inline constexpr int bug_count = 16;
 
 #ifdef WEFT_MODEL_CHECK
 extern bug planted_bug;
