@@ -105,7 +105,7 @@ public:
   bool suspend_to_yield(continuation& then) noexcept;
   // Runs coroutines of the running task, from `start` until they say that they have ended.
   void run_to_end(continuation& start, const co_frame& outermost) noexcept;
-  // From any thread, with a reference to the block.
+  // From any thread with the block's `join_lock` held, or by the worker.
   void cancel(control_block& block) noexcept;
   // One of the scopes of the fiber was cancelled: ends its wait if that concerns it. From any
   // thread, while the fiber has not ended.

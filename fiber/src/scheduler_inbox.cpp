@@ -55,11 +55,12 @@ void scheduler::cancel(control_block& block) noexcept {
   if (!block.cancel_requested.exchange(true, std::memory_order_acq_rel)) check(block);
 }
 
+// No visit: until this returns the fiber does not end, for who calls it holds its `join_lock` or
+// keeps it in a scope, and as long the worker is there.
 void scheduler::check(control_block& block) noexcept {
   if (running() == this) return check_cancellation(block);
   if (block.check_posted.exchange(true, std::memory_order_acq_rel)) return;
   add_reference(block);
-  const visit here{visitors_};
   if (checks_.push(block)) wakeable_.load(std::memory_order_seq_cst)->wake();
 }
 
