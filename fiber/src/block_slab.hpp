@@ -53,6 +53,9 @@ public:
   template <class Visit>
   bool try_for_each(Visit&& visit);
 
+  // Guards all of it, but for what the owner has kept. For a fork, which must not come between.
+  spin_lock& lock() noexcept { return lock_; }
+
 private:
   friend struct registry;  // tells a debugger where the members are
 

@@ -88,6 +88,8 @@ scheduler* first_listed_scheduler() noexcept {
   return static_cast<scheduler*>(weft_registry.first);
 }
 
+void set_first_listed_scheduler(scheduler* first) noexcept { weft_registry.first = first; }
+
 spin_lock& scheduler_list_lock() noexcept { return list_lock; }
 
 }  // namespace weft::detail

@@ -14,8 +14,9 @@ namespace weft::detail {
 void list_scheduler(scheduler& entry) noexcept;
 void unlist_scheduler(scheduler& entry) noexcept;
 
-// With the lock held.
+// With the lock held. For a fork: the first of those that are left.
 scheduler* first_listed_scheduler() noexcept;
+void set_first_listed_scheduler(scheduler* first) noexcept;
 spin_lock& scheduler_list_lock() noexcept;
 
 // Calls visit(scheduler) for each; false, and calls nothing, when the list is being changed at this

@@ -1,6 +1,8 @@
+#include <new>
 #include <system_error>
 #include <unistd.h>
 
+#include <weft/fiber/detail/fork.hpp>
 #include <weft/fiber/runtime.hpp>
 
 #include "scheduler.hpp"
@@ -32,6 +34,7 @@ runtime::runtime(runtime_options options) {
   require(::sysconf(_SC_PAGESIZE) == detail::page_size, std::errc::not_supported,
           "weft::runtime: this kernel's pages are not of 4 KiB");
   detail::cancelled_before_start();
+  if (!detail::heed_forks()) throw std::bad_alloc{};
   state_ = std::make_unique<state>(options);
 }
 

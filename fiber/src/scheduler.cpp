@@ -250,6 +250,7 @@ void scheduler::unwind(control_block& self) noexcept {
 }
 
 void scheduler::finish(control_block& self) noexcept {
+  if (&self == forked_) end_child(self);
   fiber_owner* const group = self.group;
   auto how = control_block::end::with_a_task;
   do {
@@ -454,7 +455,7 @@ void scheduler::count_refusal() noexcept {
 }
 
 void scheduler::obey_stop_request() noexcept {
-  if (stop_requested_.exchange(false, std::memory_order_acquire)) cancel(main_);
+  if (stop_requested_.exchange(false, std::memory_order_acquire)) cancel(root());
 }
 
 }  // namespace weft::detail

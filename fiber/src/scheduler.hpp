@@ -175,6 +175,17 @@ public:
   // Whether what is left of the fibers is being ended. The worker only.
   bool is_ending() const noexcept { return ending_; }
 
+  // Around a fork, in the parent and the child: nobody is in the middle of a change meanwhile.
+  // From any thread, with the list of schedulers locked.
+  void hold_for_fork() noexcept;
+  void release_after_fork() noexcept;
+  // In the child, of a worker whose runtime does not run.
+  void start_anew_after_fork();
+  // In the child of a fork in the running fiber: it is alone.
+  void keep_running_fiber_alone();
+  // In the child: the fibers of this worker, but for the running one, are not there.
+  void vanish_fibers() noexcept;
+
   unsigned index() const noexcept { return index_; }
 
   worker_group& siblings() const noexcept { return *siblings_; }
@@ -264,6 +275,15 @@ private:
   void rest(stack& mine, control_block& chosen) noexcept;
   void end_runners() noexcept;
 
+  // See scheduler_fork.cpp.
+  void vanish(control_block& block) noexcept;
+  void forget_threads() noexcept;
+  void cancel_timers_of(control_block& block) noexcept;
+  [[noreturn]] void end_child(control_block& self) noexcept;
+
+  // Which task the run is about: main, or in the child of a fork the one that forked.
+  control_block& root() noexcept { return forked_ != nullptr ? *forked_ : main_; }
+
   void adopt_thread() noexcept;
   void end_remaining_fibers();
   void lose_patience();
@@ -321,9 +341,11 @@ private:
   // See gives_up_at(). Relaxed, and unknown to the model checker: it decides only when to abort.
   std::atomic<deadline_clock::time_point> gives_up_at_{deadline_clock::time_point::min()};
   wait_queue ended_;  // main, while it waits for live_ to become 0
+  // In the child of a fork in a fiber that is not main: with its end the process ends.
+  control_block* forked_ = nullptr;
 
   worker_group* const siblings_;
-  const unsigned index_;
+  unsigned index_;
   inbox<control_block, &control_block::next_ready> woken_;
   inbox<control_block, &control_block::next_check> checks_;
   // Threads between a push to an inbox and the end of the wake() after it, during which this must

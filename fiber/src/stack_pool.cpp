@@ -28,6 +28,8 @@ stack_pool::stack_pool(stack_guard guard, const worker_view& owner) noexcept
       light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
 
 stack_pool::~stack_pool() {
+  // Of fibers that a fork has left in the parent: something may point there.
+  if (in_use_ != 0) return;
   for (stack& each : stacks_) each.sanitizer.destroy();
   for (const chunk& each : chunks_) unmap_stacks(each.base, each.size);
 }

@@ -73,6 +73,9 @@ public:
   // there is, or may come to be, more to do.
   bool trim() noexcept;
 
+  // Guards all of it. For a fork, which must not come between.
+  biased_lock& lock() noexcept { return lock_; }
+
   bool wants_trim() const noexcept { return trimmable_; }
 
   std::size_t in_use() const noexcept { return in_use_; }

@@ -75,6 +75,11 @@ void task_group_core::remove(control_block& block) noexcept {
   resume_all(waiting);
 }
 
+void task_group_core::remove_vanished(control_block& block) noexcept {
+  lock_.forget_holder();
+  remove(block);
+}
+
 // ---- visitors ----------------------------------------------------------------------------------
 
 void task_group_core::enter() noexcept {

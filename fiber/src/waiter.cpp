@@ -56,6 +56,24 @@ bool wake(waiter& entry, wake_reason reason) noexcept {
   return true;
 }
 
+namespace {
+
+void resume_nobody(waiter& /*claimed*/) noexcept {}
+
+}  // namespace
+
+constinit bool some_have_vanished = false;
+
+void waiter::vanish() noexcept {
+  const std::uint64_t generation = word.load(std::memory_order_relaxed) & ~reason_mask;
+  word.store(generation | static_cast<std::uint64_t>(wake_reason::cancelled),
+             std::memory_order_relaxed);
+  resume = &resume_nobody;
+  some_have_vanished = true;
+}
+
+bool waiter::has_vanished() const noexcept { return resume == &resume_nobody; }
+
 // ---- wait_list ---------------------------------------------------------------------------------
 
 void wait_list::push_back(wait_node& entry) noexcept {
@@ -100,6 +118,15 @@ std::size_t wait_list::size() const noexcept {
     each = each->next != head_ ? each->next : nullptr;
   }
   return count;
+}
+
+bool wait_list::all_have_vanished() const noexcept {
+  const wait_node* each = head_;
+  do {
+    if (!each->owner->has_vanished()) return false;
+    each = each->next;
+  } while (each != head_);
+  return true;
 }
 
 const wait_node* wait_list::first_armed() const noexcept {

@@ -64,23 +64,46 @@ void worker_group::run_all(task_base& main_task) {
   ending_ = watched_ = false;
   unended_ = workers_.size();
   for (const auto& each : workers_) each->open_to_others();
-  std::vector<std::thread> threads;
   try {
     for (std::size_t i = 1; i < workers_.size(); ++i) {
-      threads.emplace_back([this, i] { run_beside(i); });
+      threads_.emplace_back([this, i] { run_beside(i); });
     }
     at(0).inherit_from_thread();
   } catch (...) {
-    unended_ = threads.size();
+    unended_ = threads_.size();
     begin_to_end();
-    for (std::thread& each : threads) each.join();
-    if (watchman_.joinable()) watchman_.join();  // others may have spawned on those that ran
+    join_threads();
     runs_.store(false, std::memory_order_relaxed);
     throw;
   }
   at(0).run(main_task);
-  for (std::thread& each : threads) each.join();
-  if (watchman_.joinable()) watchman_.join();
+  join_threads();
+}
+
+void worker_group::join_threads() {
+  for (std::thread& each : threads_) each.join();
+  threads_.clear();
+  if (watchman_.joinable()) watchman_.join();  // also of fibers that others had spawned
+}
+
+void worker_group::keep_alone(scheduler& mine) noexcept {
+  // Not destroyed: the fibers of the other workers, their stacks and what lies there stay as they
+  // are. The threads cannot be joined.
+  for (auto& each : workers_) {
+    if (each.get() == &mine) {
+      std::swap(each, workers_.front());
+    } else {
+      static_cast<void>(each.release());
+    }
+  }
+  workers_.resize(1);
+  for (std::thread& each : threads_) ::new (&each) std::thread;
+  threads_.clear();
+  ::new (&watchman_) std::thread;
+  ending_ = watched_ = false;
+  unended_ = 1;
+  until_ending_.lock.forget_holder();
+  until_all_ended_.lock.forget_holder();
 }
 
 void worker_group::run_beside(std::size_t index) {

@@ -50,6 +50,12 @@ public:
   // to be had.
   void watch_the_end() noexcept;
 
+  // Whether run() is under way. Any thread.
+  bool runs() const noexcept { return runs_.load(std::memory_order_relaxed); }
+
+  // In the child of a fork in a fiber of `mine`: the other workers are not there.
+  void keep_alone(scheduler& mine) noexcept;
+
 private:
   friend struct registry;  // tells a debugger where the members are
 
@@ -57,6 +63,7 @@ private:
   void await_the_end();
   void end_if_one_is_stuck();
   void run_all(task_base& main_task);
+  void join_threads();
   void run_beside(std::size_t index);
 
   const std::uint64_t number_;
@@ -69,7 +76,8 @@ private:
   wait_queue until_ending_;
   std::size_t unended_ = 0;
   wait_queue until_all_ended_;
-  std::thread watchman_;  // of the end; made by the worker that has set `watched_`
+  std::vector<std::thread> threads_;  // of the workers but the first, while they run
+  std::thread watchman_;              // of the end; made by the worker that has set `watched_`
 };
 
 }  // namespace weft::detail

@@ -43,6 +43,13 @@ public:
     }
   }
 
+  // In the child of a fork.
+  void forget_waits() noexcept {
+    waiting_.store(0, std::memory_order_relaxed);
+    queue_.lock.forget_holder();
+    queue_.list = {};
+  }
+
 private:
   class sufferer {
   public:

@@ -20,6 +20,7 @@ constexpr std::array both{direction::read, direction::write};
 record_chunk* chunk_of(std::size_t index) noexcept {
   record_chunk* present = record_table[index].load(std::memory_order_acquire);
   if (present != nullptr) return present;
+  if (!heed_forks()) return nullptr;
   std::unique_ptr<record_chunk> fresh{new (std::nothrow) record_chunk};
   if (fresh == nullptr) return nullptr;
   if (record_table[index].compare_exchange_strong(present, fresh.get(),

@@ -194,6 +194,10 @@ inline fd_record* find_record(int fd) noexcept {
   return found != nullptr ? &(*found)[index % records_a_chunk] : nullptr;
 }
 
+// From now on nobody in the child of a fork waits for a descriptor or uses it, and no poller has
+// registered it. False when there is no memory.
+bool heed_forks() noexcept;
+
 // Has the operation whose turn it is in this direction try again, and what comes after it.
 void try_again(fd_record& record, direction which) noexcept;
 

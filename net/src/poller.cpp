@@ -18,9 +18,15 @@
 namespace weft::net::detail {
 namespace {
 
+struct registered_poller {
+  std::uint64_t id;
+  int epoll;
+  int wake_event;
+};
+
 // All pollers, for whoever has a descriptor that one of them has registered.
 std::mutex registry_lock;
-std::vector<std::pair<std::uint64_t, int>> registry;  // id and epoll descriptor
+std::vector<registered_poller> registry;
 
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
@@ -96,12 +102,14 @@ poller::~poller() {
 
 void poller::enter_register() {
   const std::lock_guard hold{registry_lock};
-  registry.emplace_back(id_, epoll_);
+  registry.push_back({id_, epoll_, wake_event_});
 }
 
 void poller::leave_register() noexcept {
   const std::lock_guard hold{registry_lock};
-  std::erase(registry, std::pair{id_, epoll_});
+  std::erase_if(registry, [this](const registered_poller& each) {
+    return each.id == id_ && each.epoll == epoll_;
+  });
 }
 
 bool poller::watch_wake_event() noexcept {
@@ -138,9 +146,9 @@ bool poller::unwatch(int fd, fd_record& record, std::uint32_t generation) noexce
   const std::uint64_t id =
       same ? record.poller_id.exchange(0, std::memory_order_relaxed) : std::uint64_t{0};
   record.lock.unlock();
-  const auto found = std::ranges::find(registry, id, &std::pair<std::uint64_t, int>::first);
+  const auto found = std::ranges::find(registry, id, &registered_poller::id);
   // Cannot fail for a descriptor that is registered and open.
-  if (found != registry.end()) ::epoll_ctl(found->second, EPOLL_CTL_DEL, fd, nullptr);
+  if (found != registry.end()) ::epoll_ctl(found->epoll, EPOLL_CTL_DEL, fd, nullptr);
   return same;
 }
 
@@ -260,17 +268,33 @@ void poller::wake() noexcept {
   errno = saved_errno;
 }
 
+// ---- fork ------------------------------------------------------------------------------------
+
+// After forget_pollers_of_parent().
 void poller::after_fork() {
-  leave_register();
-  ::close(wake_event_);
-  ::close(epoll_);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   wake_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  id_ = id_of({weft::detail::take_runtime_number(), weft::detail::this_worker().index});
+  sleeping_.store(false, std::memory_order_relaxed);
+  waiting_ = 0;
   enter_register();
   if (epoll_ < 0 || wake_event_ < 0 || !watch_wake_event()) {
     weft::detail::misuse("no poller in the child of a fork, error " + std::to_string(errno));
   }
+}
+
+void hold_pollers() noexcept { registry_lock.lock(); }
+
+void release_pollers() noexcept { registry_lock.unlock(); }
+
+// What the two have in common is the parent's: a change to its epoll by the child would be one to
+// the parent's.
+void forget_pollers_of_parent() noexcept {
+  for (const registered_poller& each : registry) {
+    ::close(each.wake_event);
+    ::close(each.epoll);
+  }
+  registry.clear();
+  registry_lock.unlock();
 }
 
 }  // namespace weft::net::detail

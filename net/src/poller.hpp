@@ -142,6 +142,11 @@ private:
   std::array<epoll_event, 512> events_;
 };
 
+// Around a fork: the list of pollers is not in the middle of a change. In the child it is empty.
+void hold_pollers() noexcept;
+void release_pollers() noexcept;
+void forget_pollers_of_parent() noexcept;
+
 // One of the buffers of this worker, or of this thread if it runs no fibers. Null and `ec`: ENOMEM,
 // and errno of epoll_create1(2) and eventfd(2).
 inline io_buffer* lend_buffer(std::error_code& ec) {

@@ -2,6 +2,13 @@
 // is a thread of its own, for as long as run() lasts.
 //
 // Several runtimes may exist at once, each run by a thread of its own, and one after the other.
+//
+// fork(2) in a fiber leaves the child that fiber alone, and a runtime with one worker, timers and
+// sockets of its own. The other fibers are not unwound there, and count as cancelled for who joins
+// them. When the fiber ends, so does the child, as with its last thread: by exit(3), with 0, or
+// with 1 after an exception that is no cancellation; if it is the main fiber, run() returns there.
+// What the other workers and threads had locked stays locked, as POSIX has it. vfork(2),
+// posix_spawn(3), system(3) and popen(3) need none of this.
 // Threads: request_stop() from any thread and from signal handlers, post() and spawn() from any
 // thread; the rest by the owning thread.
 #pragma once

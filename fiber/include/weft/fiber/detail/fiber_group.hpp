@@ -52,6 +52,8 @@ public:
 
   void remove(control_block& block) noexcept override;
 
+  void remove_vanished(control_block& block) noexcept override { remove(block); }
+
 private:
   friend class co_wait_empty;
 

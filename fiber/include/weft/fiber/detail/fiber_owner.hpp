@@ -21,6 +21,8 @@ public:
   // By the worker of the fiber, which has ended, or by the spawner if it could not start; neither
   // touches the owner afterwards.
   virtual void remove(control_block& block) noexcept = 0;
+  // In the child of a fork, for a fiber that is not there. (Who held the lock may not be, either.)
+  virtual void remove_vanished(control_block& block) noexcept = 0;
 
 protected:
   fiber_owner() = default;

@@ -38,6 +38,9 @@ public:
   // Pairs with the exchange in lock() and in try_lock().
   void unlock() noexcept { held_.store(false, std::memory_order_release); }
 
+  // In the child of a fork: whoever held it is not there.
+  void forget_holder() noexcept { held_.store(false, std::memory_order_relaxed); }
+
   // Waits until whoever holds it has given it up.
   void wait_until_free() noexcept {
     // Pairs with the store in unlock().

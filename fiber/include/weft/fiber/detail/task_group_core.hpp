@@ -28,6 +28,7 @@ public:
   void start(control_block& block) noexcept override;
   void on_failure(control_block& block) noexcept override;
   void remove(control_block& block) noexcept override;
+  void remove_vanished(control_block& block) noexcept override;
 
   // Keeps the group from going while a call from outside it is inside: a fiber that ends, whatever
   // made it end, may be the last.

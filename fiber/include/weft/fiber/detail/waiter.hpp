@@ -79,6 +79,11 @@ struct waiter {
   // Whether the wait has not ended.
   bool armed() const noexcept { return is_armed(word.load(std::memory_order_acquire)); }
 
+  // In the child of a fork, of a task that is not there: it never waits or runs again, and the
+  // nodes that it has published are as good as gone.
+  void vanish() noexcept;
+  bool has_vanished() const noexcept;
+
   // Why the last wait ended, if it has.
   wake_reason reason() const noexcept {
     // Pairs with the exchange in claim().
@@ -91,6 +96,10 @@ struct waiter {
   }
 };
 
+// Whether there may be tasks that have vanished. Written in the child of a fork, while it has one
+// thread.
+extern constinit bool some_have_vanished;
+
 // Claims `entry` and resumes its task; false when its wait has ended already.
 bool wake(waiter& entry, wake_reason reason) noexcept;
 
@@ -99,7 +108,9 @@ bool wake(waiter& entry, wake_reason reason) noexcept;
 class wait_list {
 public:
   // A wait that has ended for another reason is there until its task has taken it out.
-  bool empty() const noexcept { return head_ == nullptr; }
+  bool empty() const noexcept {
+    return head_ == nullptr || (some_have_vanished && all_have_vanished());
+  }
 
   // How many there are, with those that have ended.
   std::size_t size() const noexcept;
@@ -136,6 +147,8 @@ public:
   wait_node* claim_some(std::size_t& count, wake_reason reason) noexcept;
 
 private:
+  bool all_have_vanished() const noexcept;
+
   wait_node* head_ = nullptr;  // a ring; the tail is head_->previous
 };
 

@@ -1,0 +1,23 @@
+// What becomes of runtimes in the child of a fork(2). Used by the libraries above fiber/; not for
+// users.
+// Threads: any.
+#pragma once
+
+namespace weft::detail {
+
+// What a library does about a fork. In the child its function comes before driver::after_fork().
+struct fork_hook {
+  void (*before)() noexcept;
+  void (*in_parent)() noexcept;
+  void (*in_child)() noexcept;
+  fork_hook* next = nullptr;
+};
+
+// From now on the child of a fork has a runtime that it can use, if that of a fiber or of a thread
+// that runs none. Again is nothing. False when there is no memory.
+bool heed_forks() noexcept;
+
+// The same with a hook, once, for good.
+bool heed_forks(fork_hook& hook) noexcept;
+
+}  // namespace weft::detail
