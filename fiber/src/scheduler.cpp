@@ -173,38 +173,6 @@ void scheduler::abandon(control_block& block) noexcept {
   if (running() != this) leave_remotely();
 }
 
-WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
-  scheduler& self = *running();
-  stack& mine = *self.runs_on_;
-  sanitizer_arrive(mine.sanitizer);
-  self.run_on(mine);
-}
-
-// What a stack does: it runs fibers to their end, and coroutines until they suspend.
-WEFT_NOT_COUNTED_BY_TSAN void scheduler::run_on(stack& mine) {
-  for (;;) {
-    control_block& self = current();
-    const bool is_runner = self.is_coroutine();
-    if (is_runner) {
-      run_coroutine(self);
-    } else {
-      run_task(self);
-      finish(self);
-    }
-    // The block may be gone now.
-    control_block& next = stalled_.empty() ? pick_next() : stalled_.pop();
-    if (take_over(mine, next)) {
-      // Coroutines do not find what a fiber has left.
-      if (!is_runner && next.is_coroutine()) load_floating_point_control(control_of_thread_);
-      continue;
-    }
-    if (!is_runner || idle_runner_ != nullptr || mine.size_class != runner_class_) {
-      leave_for(mine, next);
-    }
-    rest(mine, next);
-  }
-}
-
 // Whether `next` can run on this stack, on which nothing runs any more.
 bool scheduler::take_over(stack& mine, control_block& next) noexcept {
   if (next.is_coroutine()) {
@@ -336,7 +304,8 @@ void scheduler::switch_to(control_block& chosen) noexcept {
 
 // What runs is the end of a fiber, on the stack `mine`, which is free from here on: nothing takes
 // it before the switch.
-WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& chosen) noexcept {
+WEFT_NOT_COUNTED_BY_TSAN inline void scheduler::leave_for(stack& mine,
+                                                          control_block& chosen) noexcept {
   control_block* next = &chosen;
   // Bound first, or it could be given the stack that is still in use.
   machine_context& to = context_to_run_one_of(next);
@@ -351,7 +320,7 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::leave_for(stack& mine, control_block& c
 }
 
 // What runs is the end of a coroutine on a stack that waits here for the next one, or for good.
-WEFT_NOT_COUNTED_BY_TSAN void scheduler::rest(stack& mine, control_block& chosen) noexcept {
+WEFT_NOT_COUNTED_BY_TSAN inline void scheduler::rest(stack& mine, control_block& chosen) noexcept {
   control_block* next = &chosen;
   machine_context& to = context_to_run_one_of(next);
   idle_runner_ = &mine;
@@ -361,6 +330,38 @@ WEFT_NOT_COUNTED_BY_TSAN void scheduler::rest(stack& mine, control_block& chosen
   sanitizer_leave(&mine.sanitizer, sanitizer_of(*next));
   switch_context(runner_context_, to);
   sanitizer_arrive(mine.sanitizer);
+}
+
+// What a stack does: it runs fibers to their end, and coroutines until they suspend.
+WEFT_NOT_COUNTED_BY_TSAN inline void scheduler::run_on(stack& mine) {
+  for (;;) {
+    control_block& self = current();
+    const bool is_runner = self.is_coroutine();
+    if (is_runner) {
+      run_coroutine(self);
+    } else {
+      run_task(self);
+      finish(self);
+    }
+    // The block may be gone now.
+    control_block& next = stalled_.empty() ? pick_next() : stalled_.pop();
+    if (take_over(mine, next)) {
+      // Coroutines do not find what a fiber has left.
+      if (!is_runner && next.is_coroutine()) load_floating_point_control(control_of_thread_);
+      continue;
+    }
+    if (!is_runner || idle_runner_ != nullptr || mine.size_class != runner_class_) {
+      leave_for(mine, next);
+    }
+    rest(mine, next);
+  }
+}
+
+WEFT_NOT_COUNTED_BY_TSAN void scheduler::fiber_entry() {
+  scheduler& self = *running();
+  stack& mine = *self.runs_on_;
+  sanitizer_arrive(mine.sanitizer);
+  self.run_on(mine);
 }
 
 // Goes on where it blocked; a coroutine on the stack that is its runner's again.
