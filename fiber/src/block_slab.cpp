@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t at_link = offsetof(control_block, next_ready);
 constexpr std::size_t at_status = offsetof(control_block, status);
-static_assert(at_link < at_status && sizeof(fiber_status) == 1);
+static_assert(at_status < at_link && sizeof(fiber_status) == 1);
 
 // Has AddressSanitizer report who touches a block that is free, but for what the slab itself looks
 // at and what lies in the same 8 bytes; and the model checker, to the byte: the lock under which
@@ -33,9 +33,9 @@ void hide([[maybe_unused]] control_block& block) noexcept {
   };
   constexpr std::size_t link = at_link / 8 * 8;
   constexpr std::size_t status = at_status / 8 * 8;
-  hide_between(0, link);
-  hide_between(link + 8, status);
-  hide_between(status + 8, sizeof block);
+  hide_between(0, status);
+  hide_between(status + 8, link);
+  hide_between(link + 8, sizeof block);
 #endif
 }
 
@@ -157,7 +157,7 @@ void block_slab::free(control_block& block) noexcept {
 }
 
 void block_slab::take_back(control_block& block) noexcept {
-  block.saved.clear();
+  block.clear_exceptions();
   block.status.store(fiber_status::free, std::memory_order_relaxed);
   block.cancel_requested.store(false, std::memory_order_relaxed);
   block.judgement = verdict::none;

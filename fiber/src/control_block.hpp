@@ -1,7 +1,8 @@
 // All that the scheduler knows of one fiber.
 //
 // Control blocks live in a slab, not on the stacks: waking and choosing fibers then touches no page
-// of theirs. The first two cache lines are what every wait, wake-up and switch needs.
+// of theirs. The first cache line is what every switch needs, the second what waits and wake-ups
+// do.
 // Threads: the worker that owns it, but for what is atomic, `joiners`, and what inboxes link.
 #pragma once
 
@@ -90,45 +91,27 @@ struct co_guest {
   bool awaits = false;    // they have suspended: not in a call that blocks
 };
 
-// What a fiber takes along beside its context: the exception globals, and in the bytes that they
-// leave free, when it began to wait, see coarse_milliseconds().
-struct saved_state {
-  void* caught = nullptr;
-  unsigned int uncaught = 0;
-  shown<std::uint32_t> waits_since;
-
-  void save(const exception_globals& of_thread) noexcept {
-    caught = of_thread.caught;
-    uncaught = of_thread.uncaught;
-  }
-
-  void restore(exception_globals& of_thread) const noexcept {
-    of_thread.caught = caught;
-    of_thread.uncaught = uncaught;
-  }
-
-  // For what has no exception.
-  void clear() noexcept {
-    caught = nullptr;
-    uncaught = 0;
-  }
-};
-
 struct alignas(64) control_block {
   union {
     machine_context context{};
     continuation* resume_point;  // while it is `resting`
   };
 
-  saved_state saved;
-  control_block* next_ready = nullptr;
-  waiter wait;
-
-  shown<wait_note> waits_for;  // or did last
+  // The exception globals while it does not run.
+  void* caught_exceptions = nullptr;
+  unsigned int uncaught_exceptions = 0;
   // Written by the worker, `done` with `join_lock` held: whoever reads that sees the outcome.
   atomic<fiber_status> status{fiber_status::free};
   std::uint8_t size_class = 0;
   std::uint8_t heap_task_alignment_log2 = 0;  // 0: the task is in task_space
+  // No handle is left. Relaxed: it only decides who reports a failure, and `retrieved` that one
+  // does.
+  atomic<bool> detached{false};
+  control_block* next_ready = nullptr;
+  waiter wait;
+
+  shown<wait_note> waits_for;        // or did last
+  shown<std::uint32_t> waits_since;  // see coarse_milliseconds()
   // Set once, by any thread; the worker sees it at the latest when the check comes by its inbox.
   atomic<bool> cancel_requested{false};
   // Whether request_cancel() may end the wait under way.
@@ -136,9 +119,6 @@ struct alignas(64) control_block {
   // Whether it is on its way through `next_check`. The exchange of who sets it pairs with that of
   // the worker, which clears it before it checks.
   atomic<bool> check_posted{false};
-  // No handle is left. Relaxed: it only decides who reports a failure, and `retrieved` that one
-  // does.
-  atomic<bool> detached{false};
   spin_lock join_lock;  // guards `joiners`, `shares`, and that it is done
   // What every cancellation point of the fiber finds; kept up to date by judge().
   verdict judgement = verdict::none;
@@ -183,6 +163,22 @@ struct alignas(64) control_block {
   bool give_name(std::string_view given) noexcept;
   // Looks at its scopes and at cancel_requested. The worker only.
   void judge() noexcept;
+
+  void save_exceptions(const exception_globals& of_thread) noexcept {
+    caught_exceptions = of_thread.caught;
+    uncaught_exceptions = of_thread.uncaught;
+  }
+
+  void restore_exceptions(exception_globals& of_thread) const noexcept {
+    of_thread.caught = caught_exceptions;
+    of_thread.uncaught = uncaught_exceptions;
+  }
+
+  // For what has none.
+  void clear_exceptions() noexcept {
+    caught_exceptions = nullptr;
+    uncaught_exceptions = 0;
+  }
 
   // It goes on in its own right. Once they are a thousand they stay, and have been reported.
   void forget_refusals() noexcept {

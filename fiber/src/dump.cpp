@@ -66,7 +66,7 @@ void add_wait(line_writer& out, const control_block& block) noexcept {
   case wait_object::number: out.add(" %llu", number{object_of(note)}); break;
   case wait_object::address: out.add(" 0x%llx", number{object_of(note)}); break;
   }
-  const std::uint32_t milliseconds = coarse_milliseconds() - block.saved.waits_since;
+  const std::uint32_t milliseconds = coarse_milliseconds() - block.waits_since;
   out.add(", for %u.%u s", milliseconds / 1'000, milliseconds / 100 % 10);
 }
 

@@ -42,7 +42,7 @@ struct registry {
     result.block_location = offsetof(control_block, location);
     result.block_name = offsetof(control_block, name);
     result.block_waits_for = offsetof(control_block, waits_for);
-    result.block_waits_since = offsetof(control_block, saved) + offsetof(saved_state, waits_since);
+    result.block_waits_since = offsetof(control_block, waits_since);
     result.block_spawned_by = offsetof(control_block, spawned_by);
     result.stack_base = offsetof(stack, base);
     result.stack_size = offsetof(stack, size);

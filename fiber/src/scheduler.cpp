@@ -257,19 +257,20 @@ sanitizer_context& scheduler::sanitizer_of(control_block& block) noexcept {
 machine_context* scheduler::context_to_run(control_block& block) noexcept {
   if (block.has_status(fiber_status::started)) return &block.context;
   if (block.is_coroutine()) {
-    block.saved.clear();
+    block.clear_exceptions();
     return take_runner();
   }
   bind_stack(block);
   return &block.context;
 }
 
-// The same for `chosen`, or for the next that can run.
-machine_context& scheduler::context_to_run_one_of(control_block*& chosen) noexcept {
+// The same with the block: of `chosen`, or of the next that can run.
+scheduler::target scheduler::target_to_run(control_block& chosen) noexcept {
+  control_block* next = &chosen;
   for (;;) {
-    if (machine_context* const found = context_to_run(*chosen)) return *found;
-    stalled_.push(*chosen);
-    chosen = &pick_next();
+    if (machine_context* const found = context_to_run(*next)) return {next, found};
+    stalled_.push(*next);
+    next = &pick_next();
   }
 }
 
@@ -278,57 +279,58 @@ void scheduler::make_current(control_block* block) noexcept {
   judgement = block != nullptr ? &block->judgement : nullptr;
 }
 
+// To `chosen` or, if that needs a stack and there is none, to the next that can run. What follows
+// the switch finds its worker by the thread: of a fiber that has not run for long the stack is not
+// in the cache, and nothing waits for it but what its caller keeps there.
 void scheduler::switch_to(control_block& chosen) noexcept {
   control_block& self = current();
-  control_block* next = &chosen;
   budget = budget_a_run;
-  if (next == &self) return;
+  if (&chosen == &self) return;
   // A coroutine that blocks keeps the stack of its runner until it suspends again.
   if (self.is_coroutine()) self.bound_stack = runs_on_;
-  machine_context* to = &next->context;
-  if (!next->has_status(fiber_status::started)) {
-    to = &context_to_run_one_of(next);
-    if (next == &self) return keep_stack(self);
+  target to{&chosen, &chosen.context};
+  if (!chosen.has_status(fiber_status::started)) {
+    to = target_to_run(chosen);
+    if (to.block == &self) return keep_stack(self);
   }
   // A park may happen between a system call and the look at its errno.
   const int saved_errno = *errno_;
-  self.saved.save(*exceptions_);
-  next->saved.restore(*exceptions_);
-  make_current(next);
-  sanitizer_leave(&sanitizer_of(self), sanitizer_of(*next));
-  switch_context(self.context, *to);
-  sanitizer_arrive(sanitizer_of(self));
-  if (self.is_coroutine()) keep_stack(self);
-  *errno_ = saved_errno;
+  self.save_exceptions(*exceptions_);
+  to.block->restore_exceptions(*exceptions_);
+  make_current(to.block);
+  sanitizer_leave(&sanitizer_of(self), sanitizer_of(*to.block));
+  switch_context(self.context, *to.context);
+  scheduler& here = *running();
+  sanitizer_arrive(here.sanitizer_of(self));
+  if (self.is_coroutine()) here.keep_stack(self);
+  *here.errno_ = saved_errno;
 }
 
 // What runs is the end of a fiber, on the stack `mine`, which is free from here on: nothing takes
 // it before the switch.
 WEFT_NOT_COUNTED_BY_TSAN inline void scheduler::leave_for(stack& mine,
                                                           control_block& chosen) noexcept {
-  control_block* next = &chosen;
   // Bound first, or it could be given the stack that is still in use.
-  machine_context& to = context_to_run_one_of(next);
+  const target to = target_to_run(chosen);
   stacks_.release(mine);
   trim_later();
-  next->saved.restore(*exceptions_);
-  make_current(next);
+  to.block->restore_exceptions(*exceptions_);
+  make_current(to.block);
   budget = budget_a_run;
-  sanitizer_leave(nullptr, sanitizer_of(*next));
-  switch_context(left_for_good_, to);
+  sanitizer_leave(nullptr, sanitizer_of(*to.block));
+  switch_context(left_for_good_, *to.context);
   __builtin_unreachable();
 }
 
 // What runs is the end of a coroutine on a stack that waits here for the next one, or for good.
 WEFT_NOT_COUNTED_BY_TSAN inline void scheduler::rest(stack& mine, control_block& chosen) noexcept {
-  control_block* next = &chosen;
-  machine_context& to = context_to_run_one_of(next);
+  const target to = target_to_run(chosen);
   idle_runner_ = &mine;
-  next->saved.restore(*exceptions_);
-  make_current(next);
+  to.block->restore_exceptions(*exceptions_);
+  make_current(to.block);
   budget = budget_a_run;
-  sanitizer_leave(&mine.sanitizer, sanitizer_of(*next));
-  switch_context(runner_context_, to);
+  sanitizer_leave(&mine.sanitizer, sanitizer_of(*to.block));
+  switch_context(runner_context_, *to.context);
   sanitizer_arrive(mine.sanitizer);
 }
 
@@ -393,7 +395,7 @@ wake_reason scheduler::park(cancellation mode) {
 // For who looks at the process.
 void scheduler::note_wait_of(control_block& self) noexcept {
   self.waits_for = std::exchange(next_wait, 0);
-  self.saved.waits_since = coarse_now_;
+  self.waits_since = coarse_now_;
 }
 
 // Of the wait that has just begun.
@@ -431,8 +433,7 @@ void scheduler::look_around() {
 }
 
 void scheduler::reorder_ready() noexcept {
-  constexpr std::size_t window = 64;  // so that a pick stays cheap with thousands of fibers
-  ready_.bring_forward((*order_)() % ready_.size_up_to(window));
+  ready_.bring_forward((*order_)() % ready_.size_in_window());
 }
 
 // ---- cancellation ------------------------------------------------------------------------------

@@ -251,6 +251,12 @@ private:
   control_block* reserve_block(const spawn_options& options, std::uint8_t size_class,
                                std::error_code& ec);
 
+  // What is switched to.
+  struct target {
+    control_block* block;
+    machine_context* context;
+  };
+
   void switch_to(control_block& chosen) noexcept;
   // In line, as run_on() and rest(): a call from which nobody returns would leave the predictor of
   // returns one too many, and then the whole way out of the fiber that is switched to is
@@ -259,7 +265,7 @@ private:
                                                          control_block& chosen) noexcept;
   void bind_stack(control_block& block) noexcept;
   machine_context* context_to_run(control_block& block) noexcept;
-  machine_context& context_to_run_one_of(control_block*& chosen) noexcept;
+  [[gnu::noinline]] target target_to_run(control_block& chosen) noexcept;
   sanitizer_context& sanitizer_of(control_block& block) noexcept;
   static void fiber_entry();
   [[noreturn, gnu::always_inline]] inline void run_on(stack& mine);

@@ -54,7 +54,7 @@ void scheduler::warm_next() const noexcept {
   if (next == nullptr) return;
   warm_stack(*next);
   // Its stack pointer can only be read when the block is here: that of the one after it, for then.
-  __builtin_prefetch(next->next_ready);
+  __builtin_prefetch(ready_.second());
 }
 
 void scheduler::idle() {

@@ -84,7 +84,7 @@ TEST_P(BlockSlab, a_block_comes_back_as_good_as_new) {
   block->cancel_requested = true;
   block->detached = true;
   block->refusals = 7;
-  block->saved.uncaught = 1;
+  block->uncaught_exceptions = 1;
   block_slab::free(*block);
 
   ASSERT_EQ(slab().allocate(), block);
@@ -93,7 +93,7 @@ TEST_P(BlockSlab, a_block_comes_back_as_good_as_new) {
   EXPECT_FALSE(block->cancel_requested);
   EXPECT_FALSE(block->detached);
   EXPECT_EQ(block->refusals, 0u);
-  EXPECT_EQ(block->saved.uncaught, 0u);
+  EXPECT_EQ(block->uncaught_exceptions, 0u);
   EXPECT_EQ(block->task, nullptr);
   EXPECT_EQ(block->group, nullptr);
   EXPECT_EQ(block->next_ready, nullptr);

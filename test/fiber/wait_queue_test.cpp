@@ -12,9 +12,7 @@
 #include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/testing/virtual_clock.hpp>
 
-#include "control_block.hpp"
 #include "copied_functions.hpp"
-#include "ready_queue.hpp"
 #include "support/runtime_fixture.hpp"
 
 namespace {
@@ -23,9 +21,7 @@ using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 using weft::spawn;
 using weft::detail::cancellation;
-using weft::detail::control_block;
 using weft::detail::fiber_group;
-using weft::detail::ready_queue;
 using weft::detail::wait;
 using weft::detail::wait_queue;
 using weft::detail::waiter;
@@ -35,8 +31,6 @@ using weft::this_fiber::yield;
 class Waiter : public weft::test::runtime_test {};
 
 class WaitQueue : public weft::test::runtime_test {};
-
-class ReadyQueue : public weft::test::runtime_test {};
 
 class FiberGroup : public weft::test::runtime_test {};
 
@@ -262,26 +256,6 @@ TEST_F(WaitQueue, calls_that_succeed_without_waiting_give_way_after_64) {
     busy.join();
     EXPECT_EQ(calls, 1'000);
   });
-}
-
-// ---- ready queue -------------------------------------------------------------------------------
-
-TEST_F(ReadyQueue, fibers_come_out_in_the_order_in_which_they_went_in) {
-  ready_queue queue;
-  control_block first, second, third;
-  EXPECT_TRUE(queue.empty());
-
-  queue.push(first);
-  queue.push(second);
-  EXPECT_EQ(&queue.pop(), &first);
-  queue.push(third);
-  queue.push(first);
-
-  EXPECT_EQ(&queue.pop(), &second);
-  EXPECT_EQ(&queue.pop(), &third);
-  EXPECT_FALSE(queue.empty());
-  EXPECT_EQ(&queue.pop(), &first);
-  EXPECT_TRUE(queue.empty());
 }
 
 // ---- groups ------------------------------------------------------------------------------------
