@@ -79,6 +79,15 @@ void add_state(line_writer& out, const control_block& block, const scheduler& ow
   out.add("%s", &block == owner.current_if_any() ? "runs" : "is ready");
 }
 
+// Only of fibers of the calling thread: the others use theirs meanwhile.
+void add_stack(line_writer& out, const control_block& block, const scheduler& owner) noexcept {
+  if (scheduler::running() != &owner) return;
+  const std::size_t used = owner.stack_high_water(block);
+  if (used == 0) return;
+  out.add("; has used %zu of %zu KiB of stack", (used + 1023) / 1024,
+          block.bound_stack->size / 1024);
+}
+
 // Where each of its coroutines awaits the one inside it, the innermost first. Where that is in code
 // that is no coroutine, a call that blocks, it has awaited something there before.
 void dump_awaits(line_writer& out, const control_block& block) noexcept {
@@ -116,6 +125,7 @@ void dump(line_writer& out, const control_block& block, const scheduler& owner) 
     const std::source_location place = block.location;
     out.add("at %s:%u", place.file_name(), static_cast<unsigned>(place.line()));
   }
+  add_stack(out, block, owner);
   out.end_line();
   // Of what has not started or has ended the task may be made and destroyed on any thread; one that
   // runs may be anywhere between two frames when a signal comes.

@@ -15,6 +15,7 @@
 
 #include "registry.hpp"
 #include "sleeping_driver.hpp"
+#include "stack_watch.hpp"
 #include "task_extras.hpp"
 
 // ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
@@ -56,9 +57,9 @@ scheduler::scheduler(const runtime_options& options, worker_group& siblings, uns
     : picks_a_round_(options.order_seed ? 1 : picks_a_poll),
       timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       scope_timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
-      driver_(std::make_unique<sleeping_driver>()), wakeable_(driver_.get()),
-      stacks_(options.guard, *this), blocks_(block_slab::create(this)), clock_(options.clock),
-      default_stack_size_(options.stack_size),
+      watches_stacks_(stacks_are_to_be_watched()), driver_(std::make_unique<sleeping_driver>()),
+      wakeable_(driver_.get()), stacks_(options.guard, *this), blocks_(block_slab::create(this)),
+      clock_(options.clock), default_stack_size_(options.stack_size),
       runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(&siblings),
       index_(index) {
   main_.wait.resume = &resume_fiber;
@@ -182,6 +183,8 @@ bool scheduler::take_over(stack& mine, control_block& next) noexcept {
       return false;
     }
     stacks_.cancel_reservation(next.size_class);
+    if (watches_stacks_) [[unlikely]]
+      repaint_below(mine);
     next.bound_stack = &mine;
     next.status.store(fiber_status::started, std::memory_order_relaxed);
   }
@@ -223,6 +226,8 @@ void scheduler::finish(control_block& self) noexcept {
   auto how = control_block::end::with_a_task;
   do {
     unwind(self);
+    if (watches_stacks_ && !self.is_coroutine()) [[unlikely]]
+      warn_if_deep(self);
     // First: for whoever has joined the fiber it loads its worker no more.
     add(live_, -std::size_t{1});
     how = self.announce_end();
@@ -245,6 +250,8 @@ void scheduler::bind_stack(control_block& block) noexcept {
   block.bound_stack = runs_on_ = &bound;
   block.status.store(fiber_status::started, std::memory_order_relaxed);
   bound.sanitizer.prepare(bound.base, bound.size);
+  if (watches_stacks_) [[unlikely]]
+    repaint(bound);
   start_context(block.context, bound.top(), bound.size - bound.colour, &scheduler::fiber_entry);
 }
 

@@ -143,6 +143,10 @@ public:
   // handlers of signals there.
   stack_bounds stack_in_use() const noexcept;
 
+  // How deep a fiber that has started has used its stack; 0 where that is not watched, as of
+  // coroutines and main. The worker only, and handlers of signals there.
+  std::size_t stack_high_water(const control_block& block) const noexcept;
+
   // Replaces the driver that only sleeps by one of this kind, an address that its library owns.
   void install_driver(std::unique_ptr<driver> replacement, const void* kind);
 
@@ -315,6 +319,7 @@ private:
   unsigned polls_ = 0;
   std::uint32_t coarse_now_ = 0;  // coarse_milliseconds() at the last poll
   bool more_is_due_ = false;      // perhaps, than the last poll has ended
+  const bool watches_stacks_;     // see stack_watch.hpp
 
   std::unique_ptr<driver> driver_;
   // The driver as request_stop() sees it; replaced ones live on in `retired_drivers_`.

@@ -10,6 +10,7 @@
 
 #include "scheduler.hpp"
 #include "stack_overflow.hpp"
+#include "stack_watch.hpp"
 #include "task_extras.hpp"
 #include "worker_group.hpp"
 
@@ -36,6 +37,12 @@ stack_bounds scheduler::stack_in_use() const noexcept {
   if (self == nullptr || self == &main_) return thread_stack_;
   const stack& used = self->bound_stack != nullptr ? *self->bound_stack : *runs_on_;
   return {used.base, used.size};
+}
+
+std::size_t scheduler::stack_high_water(const control_block& block) const noexcept {
+  const bool has_stack = block.has_status(fiber_status::started) && block.bound_stack != nullptr;
+  if (!watches_stacks_ || block.is_coroutine() || !has_stack) return 0;
+  return high_water(*block.bound_stack);
 }
 
 void scheduler::run(task_base& main_task) {

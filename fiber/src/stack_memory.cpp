@@ -1,7 +1,5 @@
 #include "stack_memory.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -54,17 +52,12 @@ void give_back(std::byte* begin, std::byte* end) noexcept {
 }
 
 std::byte* lowest_resident(std::byte* begin, std::byte* end) noexcept {
-  std::array<unsigned char, 256> pages;  // 1 MiB of stack at a time
-  while (begin < end) {
-    const auto length = std::min(static_cast<std::size_t>(end - begin), pages.size() * page_size);
-    if (::mincore(begin, length, pages.data()) != 0) return end;
-    const std::size_t count = length / page_size;
-    for (std::size_t i = 0; i < count; ++i) {
-      if ((pages[i] & 1u) != 0) return begin + i * page_size;
-    }
-    begin += length;
-  }
-  return end;
+  std::byte* found = end;
+  for_each_resident_page(begin, end, [&](std::byte* page) {
+    found = page;
+    return false;
+  });
+  return found;
 }
 
 }  // namespace weft::detail

@@ -70,6 +70,17 @@ fiber_id get_id() noexcept { return current() != nullptr ? current()->id : fiber
 
 std::string name() { return current() != nullptr ? current()->display_name() : ""; }
 
+std::size_t stack_size() noexcept {
+  const scheduler* const worker = scheduler::running();
+  return worker != nullptr ? worker->stack_in_use().size : 0;
+}
+
+std::size_t stack_high_water() noexcept {
+  const scheduler* const worker = scheduler::running();
+  const detail::control_block* const self = current();
+  return self != nullptr ? worker->stack_high_water(*self) : 0;
+}
+
 bool cancel_requested() noexcept {
   return current() != nullptr && current()->cancel_requested.load(std::memory_order_relaxed);
 }

@@ -188,7 +188,7 @@ bool is_cancellation(const std::exception_ptr& failure) noexcept;
 /// ends by the signal, as its parent expects; a main function that handles it ends as it likes. A
 /// signal that was ignored stays ignored. With WEFT_DEBUG=dump in the environment SIGQUIT writes a
 /// dump: see dump_on_quit; with WEFT_DEBUG=ps other processes of the user may look at the fibers
-/// where that is for parents alone: see weft-ps. Both: WEFT_DEBUG=dump,ps.
+/// where that is for parents alone: see weft-ps. Both: WEFT_DEBUG=dump,ps. More: this_fiber.hpp.
 template <class Function>
 std::invoke_result_t<Function> run(Function&& main_function, runtime_options options = {}) {
   runtime instance{options};

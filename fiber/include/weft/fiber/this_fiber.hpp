@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <system_error>
 
@@ -36,6 +37,15 @@ void sleep_for(any_duration duration);
 fiber_id get_id() noexcept;
 /// Returns the name of the running fiber, "fiber ID" if it was given none.
 std::string name();
+/// Returns the size in bytes of the stack that the running fiber or coroutine is on, its guard page
+/// included; for the main fiber that of its thread, 0 on a thread that runs no fibers.
+std::size_t stack_size() noexcept;
+/// Returns how many bytes of its stack the running fiber has used at the deepest since it started,
+/// exact to the page. What a fiber before it has used on the same stack does not count.
+///
+/// Debug builds of the library watch that, and with WEFT_DEBUG=stacks in the environment when the
+/// runtime is made, all do. 0 where it is not watched: in coroutines and the main fiber, too.
+std::size_t stack_high_water() noexcept;
 /// Whether the running fiber has been asked to end.
 bool cancel_requested() noexcept;
 
