@@ -18,7 +18,8 @@ trap 'rm -rf "$work"' EXIT
 run_micro_benches() {
   local bench name found=
   local -a options=(--benchmark_repetitions=5)
-  [[ -z $smoke ]] || options=(--benchmark_repetitions=2 --benchmark_min_time=0.01)
+  [[ -z $smoke ]] || options=(--benchmark_repetitions=2 --benchmark_min_time=0.01
+    --benchmark_filter=-/1000000_fibers/)
   options+=(--benchmark_enable_random_interleaving=true --benchmark_display_aggregates_only=true)
   for bench in "$bin"/*_bench; do
     [[ -x $bench ]] || continue
