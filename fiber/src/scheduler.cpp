@@ -1,7 +1,9 @@
 #include "scheduler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <new>
 #include <sched.h>
 #include <utility>
@@ -32,6 +34,18 @@ namespace {
 // Adds to what only the owner writes and others read.
 void add(atomic<std::size_t>& count, std::size_t difference) noexcept {
   count.store(count.load(std::memory_order_relaxed) + difference, std::memory_order_relaxed);
+}
+
+// Reports of ThreadSanitizer call a stack by what runs on it, or has run last.
+void name_stack([[maybe_unused]] stack& named,
+                [[maybe_unused]] const control_block& block) noexcept {
+#ifdef WEFT_TSAN
+  if (const char* const given = block.name.text) return named.sanitizer.name(given);
+  std::array<char, 32> text;
+  std::snprintf(text.data(), text.size(), "fiber %llu",
+                static_cast<unsigned long long>(block.number()));
+  named.sanitizer.name(text.data());
+#endif
 }
 
 // Ids of all runtimes. Relaxed: only the values need to differ.
@@ -189,6 +203,7 @@ bool scheduler::take_over(stack& mine, control_block& next) noexcept {
     next.status.store(fiber_status::started, std::memory_order_relaxed);
   }
   runs_on_ = &mine;
+  name_stack(mine, next);
   make_current(&next);
   budget = budget_a_run;
   return true;
@@ -250,6 +265,7 @@ void scheduler::bind_stack(control_block& block) noexcept {
   block.bound_stack = runs_on_ = &bound;
   block.status.store(fiber_status::started, std::memory_order_relaxed);
   bound.sanitizer.prepare(bound.base, bound.size);
+  name_stack(bound, block);
   if (watches_stacks_) [[unlikely]]
     repaint(bound);
   start_context(block.context, bound.top(), bound.size - bound.colour, &scheduler::fiber_entry);
@@ -265,7 +281,9 @@ machine_context* scheduler::context_to_run(control_block& block) noexcept {
   if (block.has_status(fiber_status::started)) return &block.context;
   if (block.is_coroutine()) {
     block.clear_exceptions();
-    return take_runner();
+    machine_context* const runner = take_runner();
+    if (runner != nullptr) name_stack(*runs_on_, block);
+    return runner;
   }
   bind_stack(block);
   return &block.context;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <mutex>
 
+#include "context/valgrind.hpp"
 #include "stack_memory.hpp"
 
 namespace weft::detail {
@@ -30,7 +31,10 @@ stack_pool::stack_pool(stack_guard guard, const worker_view& owner) noexcept
 stack_pool::~stack_pool() {
   // Of fibers that a fork has left in the parent: something may point there.
   if (in_use_ != 0) return;
-  for (stack& each : stacks_) each.sanitizer.destroy();
+  for (stack& each : stacks_) {
+    each.sanitizer.destroy();
+    deregister_stack(each.valgrind_number);
+  }
   for (const chunk& each : chunks_) unmap_stacks(each.base, each.size);
 }
 
@@ -99,6 +103,7 @@ stack* stack_pool::create(std::uint8_t size_class, std::error_code& ec) {
   result.size = size;
   result.size_class = size_class;
   result.colour = static_cast<std::uint16_t>((pool.created % colours) * cache_line);
+  result.valgrind_number = register_stack(result.base, size);
   pool.fresh += size;
   ++pool.created;
   return &result;

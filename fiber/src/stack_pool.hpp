@@ -33,6 +33,7 @@ struct stack {
   std::uint16_t colour = 0;   // bytes left free at the top
   std::uint8_t size_class = 0;
   bool unchecked = false;  // used since trim() last looked how deep
+  unsigned valgrind_number = 0;
   sanitizer_context sanitizer;
 
   std::byte* top() const noexcept { return base + size - colour; }

@@ -13,6 +13,7 @@
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/dump.hpp>
 
+#include "context/valgrind.hpp"
 #include "stack_memory.hpp"
 
 // What lies below the stack pointer the sanitizers hold for dead frames.
@@ -103,9 +104,9 @@ bool stacks_are_to_be_watched() noexcept {
 #if defined(WEFT_MODEL_CHECK)
   return false;  // it is not what the models are about
 #elif !defined(NDEBUG)
-  return true;
+  return !runs_on_valgrind();  // which holds what lies below the stack pointer for gone
 #else
-  return debugging_wants("stacks");
+  return debugging_wants("stacks") && !runs_on_valgrind();
 #endif
 }
 

@@ -114,6 +114,11 @@ struct sanitizer_context {
 #endif
   }
 
+#ifdef WEFT_TSAN
+  // Copied.
+  void name(const char* text) noexcept { __tsan_set_fiber_name(fiber, text); }
+#endif
+
   void destroy() noexcept {
 #ifdef WEFT_TSAN
     if (fiber != nullptr) __tsan_destroy_fiber(fiber);

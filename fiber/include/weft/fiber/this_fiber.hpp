@@ -44,7 +44,8 @@ std::size_t stack_size() noexcept;
 /// exact to the page. What a fiber before it has used on the same stack does not count.
 ///
 /// Debug builds of the library watch that, and with WEFT_DEBUG=stacks in the environment when the
-/// runtime is made, all do. 0 where it is not watched: in coroutines and the main fiber, too.
+/// runtime is made, all do; not under valgrind. 0 where it is not watched: in coroutines and the
+/// main fiber, too.
 std::size_t stack_high_water() noexcept;
 /// Whether the running fiber has been asked to end.
 bool cancel_requested() noexcept;
