@@ -12,7 +12,7 @@ declare -A package_probe=(
   [libgmock-dev]='<gmock/gmock.h>' [libbenchmark-dev]='<benchmark/benchmark.h>'
   [libboost-context1.81-dev]='<boost/context/fiber.hpp>' [libboost1.81-dev]='<boost/asio.hpp>'
   [libboost-fiber1.81-dev]='<boost/fiber/fiber.hpp>' [libst-dev]='<st.h>' [golang-go]=go
-  [chromium]=chromium [gdb]=gdb [jq]=jq [valgrind]=valgrind
+  [chromium]=chromium [gdb]=gdb [jq]=jq [valgrind]=valgrind [libssl-dev]='<openssl/ssl.h>'
 )
 
 # Prints the packages of one set; a set is named after the command or the preset that needs it.
@@ -22,7 +22,7 @@ packages_of() {
   build+=" libboost1.81-dev libboost-fiber1.81-dev"
   # weft's own context switch is for x86-64 alone; elsewhere each build takes that of Boost.
   [[ $(uname -m) == x86_64 ]] || build+=" libboost-context1.81-dev"
-  local test="$build pkg-config libgtest-dev libgmock-dev socat chromium gdb valgrind"
+  local test="$build pkg-config libgtest-dev libgmock-dev socat chromium gdb libssl-dev valgrind"
   local boost="libboost-context1.81-dev"
   local peers="golang-go libst-dev python3-gevent python3-uvloop"
   local clang="clang-16 libclang-rt-16-dev"
