@@ -6,6 +6,7 @@
 
 #include <cfenv>
 #include <cstddef>
+#include <cstdint>
 
 #include <boost/context/detail/fcontext.hpp>
 
@@ -47,9 +48,20 @@ inline void start_context(machine_context& context, std::byte* top, std::size_t 
       });
 }
 
+// Before a jump, which loads the control word of the x87: an exception that is noted and masked in
+// the context that is left would be sent as SIGFPE to one that does not mask it.
+inline void clear_x87_exceptions() noexcept {
+#ifdef __x86_64__
+  std::uint16_t status = 0;
+  asm volatile("fnstsw %0" : "=m"(status));
+  if ((status & 0x3f) != 0) asm volatile("fnclex");
+#endif
+}
+
 // A jump hands the context it came from to the side that arrives, which stores it where the data
 // pointer says.
 inline void switch_context(machine_context& from, machine_context& to) noexcept {
+  clear_x87_exceptions();
   const bool starts = to.entry != nullptr && to.started_from == nullptr;
   if (starts) to.started_from = &from;
   const auto transfer = boost::context::detail::jump_fcontext(to.handle, starts ? &to : &from);

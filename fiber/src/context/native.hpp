@@ -42,7 +42,9 @@ inline void switch_floating_point_control(machine_context& from,
     asm volatile("ldmxcsr %0" : : "m"(to.mxcsr));
   }
   if (from.x87_control != to.x87_control) [[unlikely]] {
-    asm volatile("fldcw %0" : : "m"(to.x87_control));
+    // Without the exceptions that are noted and masked in `from`: `to` would be sent SIGFPE for one
+    // that it does not mask. The notes are nobody's across a switch, as those of MXCSR.
+    asm volatile("fnclex\n\tfldcw %0" : : "m"(to.x87_control));
   }
 }
 
