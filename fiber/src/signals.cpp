@@ -60,7 +60,7 @@ stop_on_signal::stop_on_signal(runtime& target) {
   struct sigaction ours {};
 
   ours.sa_handler = weft_stop_runtime;
-  ours.sa_flags = SA_RESTART;
+  ours.sa_flags = SA_RESTART | SA_ONSTACK;  // a fiber may have little left of its own
   for (const int each : stop_signals) {
     struct sigaction before {};
 
