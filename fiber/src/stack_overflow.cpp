@@ -112,8 +112,9 @@ void pass_on(int signal, siginfo_t* info, void* fault) noexcept {
   const bool was_sent = info->si_code <= 0;  // by kill(2), and not for a fault
   if (former.sa_handler == SIG_IGN && was_sent) return;
   act_by_default(signal);
-  // The instruction faults again once this has returned.
-  if (was_sent) ::raise(signal);
+  // The instruction faults again once this has returned; but not if the fault was the kernel's own,
+  // which has found no room on the stack for another handler.
+  if (was_sent || info->si_code == SI_KERNEL) ::raise(signal);
 }
 
 extern "C" void weft_on_fault(int signal, siginfo_t* info, void* fault) {
