@@ -1,0 +1,161 @@
+// Tasks that go on whatever they are told: for (;;) try { wait } catch (...) {}. They are named,
+// let others run, and end the process if the end of a run does not end them.
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <weft/co.hpp>
+#include <weft/net.hpp>
+
+#include "hazard/waits.hpp"
+
+namespace {
+
+using namespace weft::test;
+using weft::this_fiber::yield;
+
+// Calls that are refused in a row until a line says so, and some more.
+constexpr int refusals = 1'000;
+constexpr int enough = 2 * refusals;
+
+using Wait = std::tuple<kind_of_wait, half>;
+
+class Stubborn : public runtime_test, public testing::WithParamInterface<Wait> {
+protected:
+  static const kind_of_wait& kind() { return std::get<0>(GetParam()); }
+
+  static bool is_coroutine() { return std::get<1>(GetParam()) == half::coroutines; }
+};
+
+std::string name_of_case(const testing::TestParamInfo<Wait>& info) {
+  return std::string{std::get<0>(info.param).name} + "_of_" + name_of(std::get<1>(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Waits, Stubborn,
+                         testing::Combine(testing::ValuesIn(all_kinds_of_wait),
+                                          testing::ValuesIn(both_halves)),
+                         name_of_case);
+
+// Until it has been refused so often.
+void go_on(const kind_of_wait& kind, awaited_things& all, int& caught, int most) {
+  while (caught < most) {
+    try {
+      kind.wait(all);
+    } catch (...) {
+      ++caught;
+    }
+  }
+}
+
+weft::co::task<> co_go_on(const kind_of_wait& kind, awaited_things& all, int& caught, int most) {
+  while (caught < most) {
+    try {
+      co_await kind.co_wait(all);
+    } catch (...) {
+      ++caught;
+    }
+  }
+}
+
+TEST_P(Stubborn, tasks_are_named_after_1000_refusals_and_others_run_meanwhile) {
+  run([] {
+    awaited_things all;
+    int caught = 0;
+    auto stubborn =
+        is_coroutine() ? weft::co::spawn({.name = "mule"},
+                                         [&] { return co_go_on(kind(), all, caught, enough); })
+                       : weft::spawn({.name = "mule"}, [&] { go_on(kind(), all, caught, enough); });
+    weft::testing::all_blocked();
+    ASSERT_FALSE(stubborn.done());
+    int turns_of_others = 0;
+    stubborn.request_cancel();
+    while (!stubborn.done()) {
+      yield();
+      ++turns_of_others;
+    }
+    stubborn.join();
+
+    EXPECT_EQ(caught, enough);
+    // It gives way after 64 calls, as whoever does not wait.
+    EXPECT_GE(turns_of_others, enough / 64);
+  });
+  expect_one_line(take_diagnostics(), {"\"mule\"", "1,000"});
+}
+
+// ---- at the end of a run -----------------------------------------------------------------------
+
+using StubbornDeath = runtime_test;
+
+std::string name_of_stubborn(const kind_of_wait& kind, half which) {
+  return std::string{kind.name} + " of a " + name_of(which);
+}
+
+constexpr int for_ever = 2'000'000'000;
+
+void leave_stubborn_tasks() {
+  weft::run(
+      [] {
+        static std::vector<std::unique_ptr<awaited_things>> things;
+        static std::vector<int> caught(2 * all_kinds_of_wait.size());
+        std::size_t index = 0;
+        for (const kind_of_wait& kind : all_kinds_of_wait) {
+          for (const half which : both_halves) {
+            awaited_things& all = *things.emplace_back(std::make_unique<awaited_things>());
+            int& count = caught[index++];
+            const std::string name = name_of_stubborn(kind, which);
+            const weft::spawn_options options{.name = name};
+            if (which == half::coroutines) {
+              weft::co::spawn(options, [&] {
+                return co_go_on(kind, all, count, for_ever);
+              }).detach();
+            } else {
+              weft::spawn(options, [&] { go_on(kind, all, count, for_ever); }).detach();
+            }
+          }
+        }
+        weft::testing::all_blocked();
+      },
+      {.workers = 1});
+}
+
+// Ends the process with 0 when the last line comes, if each task has been named before.
+void expect_all_names(const std::string& line, std::set<std::string>& unnamed) {
+  const auto begin = line.find('"');
+  const auto end = line.find('"', begin + 1);
+  if (line.find("goes on after 1,000 calls") != std::string::npos) {
+    unnamed.erase(line.substr(begin + 1, end - begin - 1));
+  } else if (line.find("these fibers ignore for 5 s that they are cancelled: \"") !=
+                 std::string::npos &&
+             line.find("and 20 more") != std::string::npos) {
+    for (const std::string& each : unnamed) std::fprintf(stderr, "not named: %s\n", each.c_str());
+    std::_Exit(unnamed.empty() ? 0 : 1);
+  } else {
+    std::fprintf(stderr, "not expected: %s\n", line.c_str());
+    std::_Exit(2);
+  }
+}
+
+// The one test of this suite that waits for the 5 s.
+TEST_F(StubbornDeath, tasks_in_every_kind_of_wait_end_the_process_with_their_names) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        std::set<std::string> unnamed;
+        for (const kind_of_wait& kind : all_kinds_of_wait) {
+          for (const half which : both_halves) unnamed.insert(name_of_stubborn(kind, which));
+        }
+        weft::set_diagnostics_sink(
+            [&](std::string_view line) { expect_all_names(std::string{line}, unnamed); });
+        leave_stubborn_tasks();
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
