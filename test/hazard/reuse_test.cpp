@@ -203,12 +203,19 @@ void reuse_across(int rounds, SpawnReader&& spawn_reader, std::optional<ending> 
   }
 }
 
-TEST_F(Reuse, of_numbers_by_two_workers_wakes_nobody_but_who_waits_on_them) {
-  run([] { reuse_numbers(reuses, as_fiber); }, {.workers = workers});
+// A million in four parts, each with a watchdog of its own.
+constexpr int parts = 4;
+
+class ReuseOften : public Reuse, public testing::WithParamInterface<int> {};
+
+INSTANTIATE_TEST_SUITE_P(Parts, ReuseOften, testing::Range(0, parts));
+
+TEST_P(ReuseOften, of_numbers_by_two_workers_wakes_nobody_but_who_waits_on_them) {
+  run([] { reuse_numbers(reuses / parts, as_fiber); }, {.workers = workers});
 }
 
 TEST_F(Reuse, of_numbers_by_coroutines_of_two_workers_wakes_nobody_else_either) {
-  run([] { reuse_numbers(reuses / 4, as_coroutine); }, {.workers = workers});
+  run([] { reuse_numbers(reuses / parts, as_coroutine); }, {.workers = workers});
 }
 
 TEST_F(Reuse, of_numbers_that_the_other_worker_has_closed_gives_nobody_the_bytes_of_others) {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -99,13 +100,29 @@ std::string name_of_stubborn(const kind_of_wait& kind, half which) {
 
 constexpr int for_ever = 2'000'000'000;
 
+// So many that all come to a thousand refusals in the 5 s: an exception takes long under a
+// sanitizer.
+std::span<const kind_of_wait> kinds_that_are_left() {
+  const std::span all{all_kinds_of_wait};
+  return under_asan || under_tsan ? all.last(4) : all;
+}
+
+// The last line names ten of them.
+bool is_last_line(const std::string& line) {
+  const std::size_t count = kinds_that_are_left().size() * both_halves.size();
+  const std::string rest = count > 10 ? " and " + std::to_string(count - 10) + " more" : "\"";
+  return line.find("these fibers ignore for 5 s that they are cancelled: \"") !=
+             std::string::npos &&
+         line.ends_with(rest);
+}
+
 void leave_stubborn_tasks() {
   weft::run(
       [] {
         static std::vector<std::unique_ptr<awaited_things>> things;
         static std::vector<int> caught(2 * all_kinds_of_wait.size());
         std::size_t index = 0;
-        for (const kind_of_wait& kind : all_kinds_of_wait) {
+        for (const kind_of_wait& kind : kinds_that_are_left()) {
           for (const half which : both_halves) {
             awaited_things& all = *things.emplace_back(std::make_unique<awaited_things>());
             int& count = caught[index++];
@@ -131,9 +148,7 @@ void expect_all_names(const std::string& line, std::set<std::string>& unnamed) {
   const auto end = line.find('"', begin + 1);
   if (line.find("goes on after 1,000 calls") != std::string::npos) {
     unnamed.erase(line.substr(begin + 1, end - begin - 1));
-  } else if (line.find("these fibers ignore for 5 s that they are cancelled: \"") !=
-                 std::string::npos &&
-             line.find("and 20 more") != std::string::npos) {
+  } else if (is_last_line(line)) {
     for (const std::string& each : unnamed) std::fprintf(stderr, "not named: %s\n", each.c_str());
     std::_Exit(unnamed.empty() ? 0 : 1);
   } else {
@@ -148,7 +163,7 @@ TEST_F(StubbornDeath, tasks_in_every_kind_of_wait_end_the_process_with_their_nam
       {
         enter_death_test();
         std::set<std::string> unnamed;
-        for (const kind_of_wait& kind : all_kinds_of_wait) {
+        for (const kind_of_wait& kind : kinds_that_are_left()) {
           for (const half which : both_halves) unnamed.insert(name_of_stubborn(kind, which));
         }
         weft::set_diagnostics_sink(
