@@ -21,10 +21,10 @@ constexpr std::size_t cache_line = 64;
 
 }  // namespace
 
-stack_pool::stack_pool(stack_guard guard) noexcept
+stack_pool::stack_pool(stack_guard guard)
     : guard_(guard), light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
 
-stack_pool::stack_pool(stack_guard guard, const worker_view& owner) noexcept
+stack_pool::stack_pool(stack_guard guard, const worker_view& owner)
     : lock_(owner), guard_(guard),
       light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
 

@@ -50,9 +50,9 @@ public:
   // Stacks with one guard between them, where each cannot have its own.
   static constexpr std::size_t group_size = 16;
 
-  // Of the worker that is given its lock takes least.
-  explicit stack_pool(stack_guard guard) noexcept;
-  stack_pool(stack_guard guard, const worker_view& owner) noexcept;
+  // Of the worker that is given its lock takes least. Throws std::bad_alloc.
+  explicit stack_pool(stack_guard guard);
+  stack_pool(stack_guard guard, const worker_view& owner);
   stack_pool(const stack_pool&) = delete;
   stack_pool& operator=(const stack_pool&) = delete;
   ~stack_pool();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <future>
+#include <new>
 #include <optional>
 #include <string>
 #include <sys/socket.h>
@@ -44,6 +45,22 @@ TEST_F(OutOfMemory, a_future_of_a_call_that_never_came_is_told_all_the_same) {
   }
 
   EXPECT_EQ(code_thrown_by([&] { future.get(); }), errc::cancelled);
+}
+
+// How many allocations it takes is known by trying.
+TEST_F(OutOfMemory, a_runtime_that_cannot_be_made_says_so_and_keeps_nothing) {
+  long refusals = 0;
+  for (bool is_made = false; !is_made; ++refusals) {
+    try {
+      const limited_memory few{refusals};
+      const runtime made{{.workers = 2}};
+      is_made = true;
+    } catch (const std::bad_alloc&) {
+      continue;
+    }
+  }
+
+  EXPECT_GT(refusals, 2);
 }
 
 // The first wait for a descriptor on a worker makes its poller.
