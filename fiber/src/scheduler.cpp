@@ -48,6 +48,12 @@ void name_stack([[maybe_unused]] stack& named,
 #endif
 }
 
+// Of each worker its own, where a seed decides it.
+std::unique_ptr<std::mt19937_64> make_order(const runtime_options& options, unsigned index) {
+  if (!options.order_seed) return nullptr;
+  return std::make_unique<std::mt19937_64>(*options.order_seed + index);
+}
+
 // Ids of all runtimes. Relaxed: only the values need to differ.
 atomic<std::uint64_t> last_fiber_id{0};
 
@@ -72,19 +78,16 @@ scheduler::scheduler(const runtime_options& options, worker_group& siblings, uns
       timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       scope_timers_(options.clock != nullptr ? options.clock->now() : deadline_clock::now()),
       watches_stacks_(stacks_are_to_be_watched()), driver_(std::make_unique<sleeping_driver>()),
-      wakeable_(driver_.get()), stacks_(options.guard, *this), blocks_(block_slab::create(this)),
-      clock_(options.clock), default_stack_size_(options.stack_size),
+      wakeable_(driver_.get()), stacks_(options.guard, *this), order_(make_order(options, index)),
+      blocks_(block_slab::create(this)), clock_(options.clock),
+      default_stack_size_(options.stack_size),
       runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(&siblings),
       index_(index) {
   main_.wait.resume = &resume_fiber;
   main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab
   main_.wait.home = this;
   if (clock_ != nullptr) virtual_now = &clock_->now_;
-  if (options.order_seed) {
-    // Each worker its own order.
-    order_ = std::make_unique<std::mt19937_64>(*options.order_seed + index);
-    picks_until_poll_ = picks_a_round_;
-  }
+  if (order_ != nullptr) picks_until_poll_ = picks_a_round_;
   list_scheduler(*this);
 }
 

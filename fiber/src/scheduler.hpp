@@ -329,9 +329,9 @@ private:
   atomic<bool> stop_requested_{false};
 
   stack_pool stacks_;
-  block_slab* blocks_;
-  testing::virtual_clock* const clock_;     // or null
   std::unique_ptr<std::mt19937_64> order_;  // or null
+  block_slab* blocks_;  // made when nothing can throw any more, for nobody would abandon it
+  testing::virtual_clock* const clock_;  // or null
   wait_queue watchers_;
   control_block main_;
   sanitizer_context main_sanitizer_;
