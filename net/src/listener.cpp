@@ -132,13 +132,27 @@ std::error_code bind_to(const detail::descriptor& target, const endpoint& local)
 
 }  // namespace
 
-listener::socket_file listener::socket_file::of(const endpoint& local) {
+// Before the file is there, for what follows must not fail for want of memory.
+listener::socket_file listener::socket_file::to_be(const endpoint& local) {
+  if (!has_socket_file(local)) return {};
+  return {std::string{local.path()}, 0, 0};
+}
+
+// Once it is there: it is known again by these.
+std::error_code listener::socket_file::recognise() noexcept {
   struct stat status {};
 
-  if (!has_socket_file(local)) return {};
-  std::string path{local.path()};
-  if (::lstat(path.c_str(), &status) != 0) return {};  // removed by another already
-  return {std::move(path), status.st_dev, status.st_ino};
+  if (path.empty()) return {};
+  if (::lstat(path.c_str(), &status) == 0) {
+    device = status.st_dev;
+    inode = status.st_ino;
+    return {};
+  }
+  const std::error_code ec = detail::system_error_code(errno);
+  if (errno != ENOENT) ::unlink(path.c_str());  // just made, and by us
+  path.clear();
+  if (ec == std::errc::no_such_file_or_directory) return {};  // removed by another already
+  return ec;
 }
 
 void listener::socket_file::remove() noexcept {
@@ -162,8 +176,10 @@ listener listener::listen(const endpoint& local, const listen_options& options,
   if (!local.is_unix()) set(SOL_SOCKET, SO_REUSEADDR, true);
   if (options.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
   if (local.is_v6()) set(IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only);
+  socket_file file = socket_file::to_be(local);
   if (!ec) ec = bind_to(result.descriptor_, local);
-  if (!ec) result.file_ = socket_file::of(local);
+  if (!ec) ec = file.recognise();
+  if (!ec) result.file_ = std::move(file);
   if (!ec) ec = check_result(::listen(result.native_handle(), options.backlog));
   if (ec) return {};
   return result;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <future>
 #include <new>
 #include <optional>
@@ -61,6 +62,24 @@ TEST_F(OutOfMemory, a_runtime_that_cannot_be_made_says_so_and_keeps_nothing) {
   }
 
   EXPECT_GT(refusals, 2);
+}
+
+TEST_F(OutOfMemory, a_listener_that_cannot_be_made_leaves_no_socket_file) {
+  const scratch_folder folder;
+  const std::string path = folder.path("a name that is longer than a small string");
+  const auto where = net::endpoint::unix_domain(path);
+  long refusals = 0;
+  for (bool is_made = false; !is_made; ++refusals) {
+    try {
+      const limited_memory few{refusals};
+      const net::listener made{where};
+      is_made = true;
+    } catch (const std::bad_alloc&) {
+      ASSERT_FALSE(std::filesystem::exists(path)) << "after " << refusals << " allocations";
+    }
+  }
+
+  EXPECT_GT(refusals, 1);
 }
 
 // The first wait for a descriptor on a worker makes its poller.

@@ -75,7 +75,8 @@ private:
     dev_t device = 0;
     ino_t inode = 0;
 
-    static socket_file of(const endpoint& local);
+    static socket_file to_be(const endpoint& local);
+    std::error_code recognise() noexcept;
     void remove() noexcept;
   };
 
