@@ -1,6 +1,7 @@
 #include "micro_bench.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include <benchmark/benchmark.h>
 
@@ -18,6 +19,8 @@ int run_micro_benches(int argc, char** argv) {
   benchmark::Shutdown();
   return 0;
 }
+
+bool is_brief() { return std::getenv("WEFT_BENCH_BRIEF") != nullptr; }
 
 }  // namespace weft::bench
 

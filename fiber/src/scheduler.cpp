@@ -422,6 +422,7 @@ wake_reason scheduler::park(cancellation mode) {
 
 // For who looks at the process.
 void scheduler::note_wait_of(control_block& self) noexcept {
+  if constexpr (!notes_waits) return;
   self.waits_for = std::exchange(next_wait, 0);
   self.waits_since = coarse_now_;
 }
@@ -454,7 +455,7 @@ void scheduler::look_around() {
   picks_until_poll_ = picks_a_round_;
   if (!must_wait) {
     poll(deadline_clock::time_point::min());
-    coarse_now_ = coarse_milliseconds();
+    if constexpr (notes_waits) coarse_now_ = coarse_milliseconds();
     retry_stalled();
   }
   if (order_ != nullptr) reorder_ready();

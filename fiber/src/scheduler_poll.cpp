@@ -116,7 +116,9 @@ void scheduler::poll(deadline_clock::time_point deadline) {
   // One that did not sleep takes little time, and less than the clock does.
   constexpr unsigned polls_a_look = 16;
   const bool may_have_slept = deadline != deadline_clock::time_point::min();
-  if (may_have_slept || ++polls_ % polls_a_look == 0) coarse_now_ = coarse_milliseconds();
+  if (notes_waits && (may_have_slept || ++polls_ % polls_a_look == 0)) {
+    coarse_now_ = coarse_milliseconds();
+  }
   more_is_due_ = (!timers_.empty() || !scope_timers_.empty()) && expire_due();
   if (ending_) lose_patience();
   budget = budget_a_run;

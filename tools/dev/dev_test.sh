@@ -70,4 +70,5 @@ for set in run bench test debug release clang; do
 done
 needs libboost-context1.81-dev x86_64 fcontext
 needs jq x86_64 bench
+needs jq x86_64 test
 exit "$bad"

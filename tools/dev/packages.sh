@@ -22,7 +22,7 @@ packages_of() {
   build+=" libboost1.81-dev libboost-fiber1.81-dev"
   # weft's own context switch is for x86-64 alone; elsewhere each build takes that of Boost.
   [[ $(uname -m) == x86_64 ]] || build+=" libboost-context1.81-dev"
-  local test="$build pkg-config libgtest-dev libgmock-dev socat chromium gdb libssl-dev valgrind"
+  local test="$build pkg-config libgtest-dev libgmock-dev socat chromium gdb jq libssl-dev valgrind"
   local boost="libboost-context1.81-dev"
   local peers="golang-go libst-dev python3-gevent python3-uvloop"
   local clang="clang-16 libclang-rt-16-dev"

@@ -44,8 +44,17 @@ constexpr wait_kind kind_of(wait_note note) noexcept {
 
 constexpr std::uint64_t object_of(wait_note note) noexcept { return note & wait_object_mask; }
 
+/// Whether waits are noted at all: not in the copy of the library by which a bench finds out what
+/// that costs.
+#ifdef WEFT_WITHOUT_WAIT_NOTES
+inline constexpr bool notes_waits = false;
+#else
+inline constexpr bool notes_waits = true;
+#endif
+
 /// What the next wait of the running task is for. A plain thread is in no dump.
 inline void note_wait(wait_kind kind, std::uint64_t object = 0) noexcept {
+  if constexpr (!notes_waits) return;
   if (worker_view* const worker = running_worker) {
     worker->next_wait = make_wait_note(kind, object);
   }
