@@ -270,7 +270,10 @@ weft::co::task<> throw_from(int depth, int number) {
   // Of the fiber that is in co::block_on, if it handles one.
   const std::exception_ptr handled = std::current_exception();
   co_await weft::co::yield();
-  if (depth == 0) throw_by_number(number);
+  if (depth == 0) {
+    throw_by_number(number);
+    co_return;
+  }
   std::exception_ptr failure;
   try {
     co_await throw_from(depth - 1, number);

@@ -36,6 +36,7 @@ struct hog {
   std::vector<weft::fiber<>> (*spawn)(const each_turn& goes_on);
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest calls it so
 void PrintTo(const hog& each, std::ostream* out) { *out << each.name; }
 
 std::vector<weft::fiber<>> spawn_yielding(const each_turn& goes_on) {

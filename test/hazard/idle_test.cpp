@@ -2,10 +2,8 @@
 // the kernel counts it, over a while.
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -62,13 +60,11 @@ void let_pass(std::chrono::milliseconds time) {
   ::poll(nullptr, 0, static_cast<int>(time.count()));
 }
 
-// How often the threads of the process but for this one have begun to wait.
-std::uint64_t waits_of_other_threads() {
-  const std::string mine = std::to_string(::gettid());
+// How often threads have begun to wait.
+std::uint64_t waits_of(const std::vector<pid_t>& threads) {
   std::uint64_t sum = 0;
-  for (const auto& each : std::filesystem::directory_iterator{"/proc/self/task"}) {
-    if (each.path().filename() == mine) continue;
-    std::ifstream status{each.path() / "status"};
+  for (const pid_t each : threads) {
+    std::ifstream status{"/proc/self/task/" + std::to_string(each) + "/status"};
     constexpr std::string_view label = "voluntary_ctxt_switches:";
     for (std::string line; std::getline(status, line);) {
       if (line.compare(0, label.size(), label) == 0) sum += std::stoull(line.substr(label.size()));
@@ -77,36 +73,39 @@ std::uint64_t waits_of_other_threads() {
   return sum;
 }
 
-std::uint64_t signs_of_life() {
-  return polls.load(std::memory_order_relaxed) + waits_of_other_threads();
+std::uint64_t signs_of_life(const std::vector<pid_t>& threads) {
+  return polls.load(std::memory_order_relaxed) + waits_of(threads);
 }
 
-// Whether the process comes to rest, and then stays there: it may see once more to its stacks, or
+// Whether a runtime comes to rest, and then stays there: it may see once more to its stacks, or
 // be woken by a timer that it has armed before.
-void expect_rest() {
+void expect_rest(const std::vector<pid_t>& threads) {
   constexpr int looks = 200;
   int left = looks;
-  std::uint64_t before = signs_of_life();
+  std::uint64_t before = signs_of_life(threads);
   for (; left > 0; --left) {
     let_pass(20ms);
-    if (before == std::exchange(before, signs_of_life())) break;
+    if (before == std::exchange(before, signs_of_life(threads))) break;
   }
   EXPECT_GT(left, 0) << "no rest in " << looks << " looks";
 
   constexpr std::uint64_t few = 10;
   let_pass(300ms);
-  EXPECT_LE(signs_of_life() - before, few) << "in 300 ms";
+  EXPECT_LE(signs_of_life(threads) - before, few) << "in 300 ms";
 }
 
 // Runs `main_function` on a thread of its own, and looks once it has called what it is given, which
 // waits until that look is over.
 void expect_rest_of(unsigned workers, const std::function<void(weft::event& over)>& main_function) {
   std::atomic<bool> waits = false;
+  std::vector<pid_t> threads(workers);
   weft::event over;
   std::thread runs{[&] {
     weft::runtime instance{{.workers = workers}};
     instance.run([&] {
-      weft::event never;
+      for (unsigned i = 0; i < workers; ++i) {
+        weft::spawn_on(i, [&threads, i] { threads[i] = ::gettid(); }).join();
+      }
       auto watch = weft::spawn([&] {
         weft::testing::all_blocked();
         waits = true;
@@ -115,7 +114,7 @@ void expect_rest_of(unsigned workers, const std::function<void(weft::event& over
     });
   }};
   while (!waits) let_pass(1ms);
-  expect_rest();
+  expect_rest(threads);
   over.set();
   runs.join();
 }

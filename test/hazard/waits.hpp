@@ -82,6 +82,7 @@ struct kind_of_wait {
   bool is_of_socket = false;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest calls it so
 inline void PrintTo(const kind_of_wait& kind, std::ostream* out) { *out << kind.name; }
 
 namespace waits {
