@@ -34,7 +34,8 @@ public:
   /// Listens at `local`; port 0 takes a free one, see local_endpoint(). A socket file that nobody
   /// listens on any more is replaced. close() removes the file, unless another took its place.
   ///
-  /// Errors: errno of socket(2), bind(2) and listen(2), for example std::errc::address_in_use, with
+  /// Errors: errno of socket(2), bind(2), listen(2) and, of the file, lstat(2), for example
+  /// std::errc::address_in_use, with
   ///         the address in what().
   explicit listener(const endpoint& local, const listen_options& options = {});
   static listener listen(const endpoint& local, const listen_options& options, std::error_code& ec);
@@ -52,7 +53,9 @@ public:
   ///
   /// Waits:  for a connection.
   /// Ends:   when the fiber is cancelled or the listener is closed.
-  /// Errors: errc::cancelled, errc::closed; else errno of accept(2).
+  /// Errors: errc::cancelled, errc::closed; std::errc::not_enough_memory or errno of
+  ///         epoll_create1(2), eventfd(2) and epoll_ctl(2) where the worker cannot begin to wait
+  ///         for descriptors; else errno of accept(2).
   socket accept(endpoint& peer, std::error_code& ec);
   socket accept(std::error_code& ec);
   /// The same; throws std::system_error where the overload above sets `ec`.

@@ -52,8 +52,9 @@ inline constexpr bool is_handler_coroutine =
 /// Waits:  until the calling fiber is cancelled, for example by Ctrl-C under weft::run(), or the
 ///         listener is closed. Then it closes the listener, lets the connections go on for
 ///         `options.drain`, cancels those that are left, and returns when the last has ended.
-/// Errors: std::system_error with errno of accept(2) that is no matter of a single connection,
-///         after the same orderly end; std::errc::invalid_argument for a stack over 1 GiB.
+/// Errors: std::system_error with an error of listener::accept() that is no matter of a single
+///         connection, after the same orderly end; std::errc::invalid_argument for a stack over 1
+///         GiB.
 void serve(listener& listener, const connection_handler& handler,
            const serve_options& options = {});
 void serve(listener& listener, const peer_handler& handler, const serve_options& options = {});
