@@ -2,6 +2,7 @@
 #include <chrono>
 #include <mutex>
 #include <netinet/in.h>
+#include <new>
 #include <poll.h>
 #include <string>
 #include <sys/stat.h>
@@ -70,9 +71,16 @@ public:
 private:
   // Returns until when to wait.
   weft::detail::deadline_clock::time_point begin(int error) {
-    if (detail::accept_reports::of_this_thread().is_due(error))
-      weft::diagnose(describe_trouble(error));
+    if (detail::accept_reports::of_this_thread().is_due(error)) report(error);
     return weft::clock::now() + std::exchange(length_, std::min(2 * length_, 1'000ms));
+  }
+
+  static void report(int error) noexcept {
+    try {
+      weft::diagnose(describe_trouble(error));
+    } catch (const std::bad_alloc&) {
+      weft::diagnose("accept: out of memory, for the error too; going on as soon as possible");
+    }
   }
 
   static void end(weft::detail::wake_reason reason, std::error_code& ec) noexcept {

@@ -13,6 +13,7 @@
 #include <weft/net.hpp>
 
 #include "scenario_test.hpp"
+#include "support/tcp.hpp"
 
 namespace weft::test {
 namespace {
@@ -88,6 +89,29 @@ TEST_F(NamedShortage, of_descriptors_says_what_the_limit_is) {
                               [] { net::listener{net::endpoint::loopback_v4(0)}; });
 
   EXPECT_THAT(told, HasSubstr("ulimit -n"));
+}
+
+// The words themselves take memory.
+TEST_F(NamedShortage, is_survived_by_an_accept_that_has_no_memory_to_tell_of_it) {
+  run([] {
+    net::listener listening{net::endpoint::loopback_v4(0)};
+    const std::uint16_t port = listening.local_endpoint().port();
+    const unique_fd first = connect_tcp(port);
+    static_cast<void>(listening.accept());  // now the worker has all it needs to wait
+    const unique_fd second = connect_tcp(port);
+    std::error_code ec;
+    net::socket accepted;
+    {
+      const faults both{{call::accept4, {effect::fails, ENOMEM}},
+                        {call::allocation, {effect::fails, ENOMEM}, 1, 64}};
+      accepted = listening.accept(ec);
+      EXPECT_GE(both.struck(), 2u);
+    }
+
+    EXPECT_EQ(ec, std::error_code{});
+    EXPECT_TRUE(accepted.is_open());
+  });
+  take_diagnostics();
 }
 
 }  // namespace
