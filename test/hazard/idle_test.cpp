@@ -100,35 +100,54 @@ void expect_rest(const std::vector<pid_t>& threads) {
   EXPECT_LE(signs_of_life(threads) - before, few) << "in 300 ms";
 }
 
-// Runs `main_function` on a thread of its own, and looks once it has called what it is given, which
-// waits until that look is over.
-void expect_rest_of(unsigned workers, const std::function<void(weft::event& over)>& main_function) {
-  std::atomic<bool> waits = false;
+// What a main function waits for, once all that it has spawned waits.
+class look {
+public:
+  // By the main fiber.
+  void begin() {
+    weft::testing::all_blocked();
+    begun_ = true;
+    over_.wait();
+  }
+
+  // By a fiber that is to wait as long.
+  void wait() { over_.wait(); }
+
+  // By the thread that looks.
+  void await_beginning() const {
+    while (!begun_) let_pass(1ms);
+  }
+
+  void end() { over_.set(); }
+
+private:
+  std::atomic<bool> begun_ = false;
+  weft::event over_;
+};
+
+// Runs `main_function` on a thread of its own, and looks when it has begun to wait for that.
+void expect_rest_of(unsigned workers, const std::function<void(look& over)>& main_function) {
   std::vector<pid_t> threads(workers);
-  weft::event over;
+  look over;
   std::thread runs{[&] {
     weft::runtime instance{{.workers = workers}};
     instance.run([&] {
       for (unsigned i = 0; i < workers; ++i) {
         weft::spawn_on(i, [&threads, i] { threads[i] = ::gettid(); }).join();
       }
-      auto watch = weft::spawn([&] {
-        weft::testing::all_blocked();
-        waits = true;
-      });
       main_function(over);
     });
   }};
-  while (!waits) let_pass(1ms);
+  over.await_beginning();
   expect_rest(threads);
-  over.set();
+  over.end();
   runs.join();
 }
 
 unsigned any_worker(unsigned number) { return number % Idle::GetParam(); }
 
 TEST_P(Idle, is_who_waits_for_events_channels_locks_and_times_far_away) {
-  expect_rest_of(GetParam(), [](weft::event& over) {
+  expect_rest_of(GetParam(), [](look& over) {
     weft::event never;
     weft::channel<int> channel;
     weft::semaphore none;
@@ -143,12 +162,12 @@ TEST_P(Idle, is_who_waits_for_events_channels_locks_and_times_far_away) {
       waiting.push_back(weft::co::spawn_on(
           worker, []() -> weft::co::task<> { co_await weft::co::sleep_for(24h); }));
     }
-    over.wait();
+    over.begin();
   });
 }
 
 TEST_P(Idle, is_who_waits_for_sockets) {
-  expect_rest_of(GetParam(), [](weft::event& over) {
+  expect_rest_of(GetParam(), [](look& over) {
     awaited_things all;
     std::vector<weft::fiber<>> waiting;
     for (unsigned i = 0; i < 4 * GetParam(); ++i) {
@@ -156,7 +175,7 @@ TEST_P(Idle, is_who_waits_for_sockets) {
       waiting.push_back(weft::spawn_on(any_worker(i), [&] { kind.wait(all); }));
       waiting.push_back(weft::co::spawn_on(any_worker(i), [&] { return kind.co_wait(all); }));
     }
-    over.wait();
+    over.begin();
   });
 }
 
@@ -173,7 +192,7 @@ void ping(socket& connection, int times) {
 }
 
 TEST_P(Idle, is_who_has_had_traffic) {
-  expect_rest_of(GetParam(), [](weft::event& over) {
+  expect_rest_of(GetParam(), [](look& over) {
     constexpr unsigned connections = 20;
     std::vector<socket_pair> pairs;
     for (unsigned i = 0; i < connections; ++i) {
@@ -190,7 +209,7 @@ TEST_P(Idle, is_who_has_had_traffic) {
       each.join();
       each.result();
     }
-    over.wait();
+    over.begin();
     for (auto& each : pairs) each.left.close();
     for (auto& each : tasks) each.join();
   });
@@ -198,7 +217,7 @@ TEST_P(Idle, is_who_has_had_traffic) {
 
 // What epoll tells of the end of a peer it would tell for ever, if it were asked so.
 TEST_P(Idle, is_who_has_read_the_end_of_a_stream_and_keeps_the_socket) {
-  expect_rest_of(GetParam(), [](weft::event& over) {
+  expect_rest_of(GetParam(), [](look& over) {
     std::vector<weft::fiber<>> readers;
     std::vector<plain_pair> pairs;
     for (int i = 0; i < 8; ++i) pairs.push_back(i % 2 == 0 ? tcp_pair() : unix_pair());
@@ -215,14 +234,14 @@ TEST_P(Idle, is_who_has_read_the_end_of_a_stream_and_keeps_the_socket) {
     yield();
     for (auto& each : pairs) each.peer.reset();
     while (ended != 8) yield();
-    over.wait();
+    over.begin();
     for (auto& each : readers) each.join();
   });
 }
 
 // The peer will send no more (RDHUP), and reads nothing either: the writer waits on.
 TEST_P(Idle, is_who_waits_to_write_to_a_peer_that_has_shut_down_its_side) {
-  expect_rest_of(GetParam(), [](weft::event& over) {
+  expect_rest_of(GetParam(), [](look& over) {
     std::vector<plain_pair> pairs;
     std::vector<weft::fiber<>> writers;
     for (int i = 0; i < 4; ++i) pairs.push_back(i % 2 == 0 ? tcp_pair() : unix_pair());
@@ -235,7 +254,7 @@ TEST_P(Idle, is_who_waits_to_write_to_a_peer_that_has_shut_down_its_side) {
       }));
       EXPECT_EQ(::shutdown(pairs[i].peer.get(), SHUT_WR), 0);
     }
-    over.wait();
+    over.begin();
     for (auto& each : pairs) each.ours.close();
     for (auto& each : writers) each.join();
   });
@@ -243,7 +262,7 @@ TEST_P(Idle, is_who_waits_to_write_to_a_peer_that_has_shut_down_its_side) {
 
 // As above, of tasks that have ended by an exception, a timeout or a cancellation.
 TEST_P(Idle, is_who_was_cancelled_and_timed_out_before) {
-  expect_rest_of(GetParam(), [](weft::event& over) {
+  expect_rest_of(GetParam(), [](look& over) {
     auto [ours, peer] = tcp_pair();
     for (unsigned i = 0; i < 20; ++i) {
       auto reader = weft::spawn_on(any_worker(i), [&, &from = ours] {
@@ -255,7 +274,7 @@ TEST_P(Idle, is_who_was_cancelled_and_timed_out_before) {
       if (i % 2 == 0) reader.request_cancel();
       reader.join();
     }
-    over.wait();
+    over.begin();
   });
 }
 
