@@ -112,7 +112,7 @@ TEST_F(Spawn, the_location_is_that_of_the_call) {
 }
 
 TEST_F(Spawn, the_stack_is_as_large_as_the_options_say) {
-  run([] { spawn({.stack_size = 8 * 1024 * 1024}, [] { use_stack(7 * 1024 * 1024); }).join(); });
+  run([] { spawn({.stack_size = 8 * 1024 * 1024}, [] { use_stack(6 * 1024 * 1024); }).join(); });
 }
 
 TEST_F(Spawn, the_stack_is_as_large_as_the_runtime_says_if_the_options_say_nothing) {
