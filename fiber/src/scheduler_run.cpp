@@ -22,14 +22,15 @@ void scheduler::adopt_thread() noexcept {
   exceptions_ = &thread_exception_globals();
   errno_ = &errno;
   pthread_attr_t attributes;
+  void* bottom = nullptr;
+  std::size_t size = 0;
+  // Without memory nothing is known of it: an overflow of main is a mere fault then.
   if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
-    void* bottom = nullptr;
-    std::size_t size = 0;
     ::pthread_attr_getstack(&attributes, &bottom, &size);
     ::pthread_attr_destroy(&attributes);
-    thread_stack_ = {static_cast<const std::byte*>(bottom), size};
-    main_sanitizer_.adopt_thread(bottom, size);
   }
+  thread_stack_ = {static_cast<const std::byte*>(bottom), size};
+  main_sanitizer_.adopt_thread(bottom, size);
 }
 
 stack_bounds scheduler::stack_in_use() const noexcept {
