@@ -11,6 +11,7 @@
 #include <weft/co.hpp>
 
 #include "scenarios.hpp"
+#include "support/sanitizers.hpp"
 
 namespace weft::test {
 
@@ -70,9 +71,10 @@ void many(outcome& result, const runtime_options& options, stack_guard guard, st
   });
 }
 
-// On one worker more than one chunk of blocks, and of stacks, has room for.
+// On one worker more than one chunk of blocks, and of stacks, has room for. ThreadSanitizer takes a
+// millisecond for each, so there it is only more than one chunk of stacks.
 void very_many(outcome& result, const runtime_options& options) {
-  many(result, options, stack_guard::groups, 600);
+  many(result, options, stack_guard::groups, under_tsan ? 80 : 600);
 }
 
 void guarded_lightly(outcome& result, const runtime_options& options) {
