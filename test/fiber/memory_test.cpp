@@ -86,6 +86,7 @@ std::size_t park_very_many() {
 
 // 100,000 fibers, where vm.max_map_count is 65,530 unless somebody has raised it.
 TEST_F(Memory, very_many_fibers_with_a_guard_each_take_next_to_no_mappings) {
+  if (under_tsan) GTEST_SKIP() << "libtsan has mappings of its own for each fiber";
   if (!weft::detail::kernel_has_light_guards()) {
     GTEST_SKIP() << "the kernel has no guards without mappings (MADV_GUARD_INSTALL, Linux 6.13)";
   }
@@ -93,6 +94,7 @@ TEST_F(Memory, very_many_fibers_with_a_guard_each_take_next_to_no_mappings) {
 }
 
 TEST_F(Memory, very_many_fibers_with_a_guard_for_each_group_take_two_mappings_a_group) {
+  if (under_tsan) GTEST_SKIP() << "libtsan has mappings of its own for each fiber";
   run([] { EXPECT_LT(park_very_many(), very_many_fibers / 7); },
       {.guard = weft::stack_guard::groups});
 }

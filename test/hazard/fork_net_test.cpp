@@ -199,9 +199,12 @@ TEST_F(ForkNet, before_it_runs_again_leaves_a_runtime_that_had_a_poller_one_of_i
 
 // Whatever the other workers and threads do at that moment.
 TEST_F(ForkNet, among_busy_workers_leaves_a_child_that_works) {
-  const int rounds = weft::test::under_tsan ? 10 : 100;
+  if (weft::test::under_tsan) {
+    GTEST_SKIP() << "libtsan loses sight of who runs when one of several busy threads forks";
+  }
+  constexpr int rounds = 100;
   run(
-      [&] {
+      [] {
         bool stop = false;
         std::vector<weft::fiber<>> busy;
         for (unsigned worker = 0; worker < 3; ++worker) {
