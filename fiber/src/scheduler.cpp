@@ -20,14 +20,6 @@
 #include "stack_watch.hpp"
 #include "task_extras.hpp"
 
-// ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
-// fiber and never returns must not be counted, for the shadow state is used again with the stack.
-#ifdef WEFT_TSAN
-#define WEFT_NOT_COUNTED_BY_TSAN __attribute__((no_sanitize_thread))
-#else
-#define WEFT_NOT_COUNTED_BY_TSAN
-#endif
-
 namespace weft::detail {
 namespace {
 

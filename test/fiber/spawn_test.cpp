@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <source_location>
 #include <stdexcept>
 #include <string>
@@ -108,6 +109,22 @@ TEST_F(Spawn, the_location_is_that_of_the_call) {
     EXPECT_EQ(seen[0].line(), here.line() + 1);
     EXPECT_EQ(seen[1].line(), here.line() + 2);
     EXPECT_STREQ(seen[0].file_name(), here.file_name());
+  });
+}
+
+// ThreadSanitizer keeps the calls that a stack is in: none may be left over from the fibers before,
+// or it dies of the 65,536th.
+TEST_F(Spawn, a_stack_may_be_used_by_very_many_fibers_one_after_the_other) {
+  run([] {
+    int sum = 0;
+    for (int i = 0; i < 70'000; ++i) {
+      spawn([&] {
+        const auto value = std::make_unique<int>(1);
+        weft::this_fiber::yield();
+        sum += *value;
+      }).join();
+    }
+    EXPECT_EQ(sum, 70'000);
   });
 }
 

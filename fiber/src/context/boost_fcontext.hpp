@@ -10,6 +10,8 @@
 
 #include <boost/context/detail/fcontext.hpp>
 
+#include "sanitizer.hpp"
+
 namespace weft::detail {
 
 using context_entry = void (*)();
@@ -36,16 +38,19 @@ inline const void* stack_pointer_of(const machine_context& context) noexcept {
   return context.handle;
 }
 
+// Where each begins.
+WEFT_NOT_COUNTED_BY_TSAN inline void
+enter_context(boost::context::detail::transfer_t transfer) noexcept {
+  auto& self = *static_cast<machine_context*>(transfer.data);
+  self.started_from->handle = transfer.fctx;
+  self.entry();
+}
+
 inline void start_context(machine_context& context, std::byte* top, std::size_t size,
                           context_entry entry) noexcept {
   context.entry = entry;
   context.started_from = nullptr;
-  context.handle = boost::context::detail::make_fcontext(
-      top, size, [](boost::context::detail::transfer_t transfer) {
-        auto& self = *static_cast<machine_context*>(transfer.data);
-        self.started_from->handle = transfer.fctx;
-        self.entry();
-      });
+  context.handle = boost::context::detail::make_fcontext(top, size, &enter_context);
 }
 
 // Before a jump, which loads the control word of the x87: an exception that is noted and masked in
@@ -60,7 +65,8 @@ inline void clear_x87_exceptions() noexcept {
 
 // A jump hands the context it came from to the side that arrives, which stores it where the data
 // pointer says.
-inline void switch_context(machine_context& from, machine_context& to) noexcept {
+WEFT_NOT_COUNTED_BY_TSAN inline void switch_context(machine_context& from,
+                                                    machine_context& to) noexcept {
   clear_x87_exceptions();
   const bool starts = to.entry != nullptr && to.started_from == nullptr;
   if (starts) to.started_from = &from;

@@ -33,6 +33,15 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+// ThreadSanitizer counts calls on a shadow stack of each fiber. A function that is entered on a
+// fiber and never returns must not be counted, for the shadow state is used again with the stack,
+// and none that is entered on one fiber and left on another.
+#ifdef WEFT_TSAN
+#define WEFT_NOT_COUNTED_BY_TSAN __attribute__((no_sanitize_thread))
+#else
+#define WEFT_NOT_COUNTED_BY_TSAN
+#endif
+
 namespace weft::detail {
 
 // ThreadSanitizer keeps a signal that comes while a fiber runs, in its state of that fiber, until
@@ -128,8 +137,9 @@ struct sanitizer_context {
 };
 
 // Before the switch; `from` is null when its stack will never be returned to.
-inline void sanitizer_leave([[maybe_unused]] sanitizer_context* from,
-                            [[maybe_unused]] sanitizer_context& to) noexcept {
+WEFT_NOT_COUNTED_BY_TSAN inline void
+sanitizer_leave([[maybe_unused]] sanitizer_context* from,
+                [[maybe_unused]] sanitizer_context& to) noexcept {
 #ifdef WEFT_ASAN
   __sanitizer_start_switch_fiber(from != nullptr ? &from->fake_stack : nullptr, to.bottom, to.size);
 #endif
@@ -140,7 +150,8 @@ inline void sanitizer_leave([[maybe_unused]] sanitizer_context* from,
 }
 
 // First thing after the switch, on the stack of `self`.
-inline void sanitizer_arrive([[maybe_unused]] sanitizer_context& self) noexcept {
+WEFT_NOT_COUNTED_BY_TSAN inline void
+sanitizer_arrive([[maybe_unused]] sanitizer_context& self) noexcept {
 #ifdef WEFT_ASAN
   __sanitizer_finish_switch_fiber(self.fake_stack, nullptr, nullptr);
 #endif
