@@ -12,7 +12,6 @@
 #include <weft/net.hpp>
 
 #include "hazard/forked.hpp"
-#include "support/runtime_fixture.hpp"
 
 namespace {
 
@@ -25,7 +24,7 @@ using weft::test::fork_and;
 using weft::test::require;
 using weft::this_fiber::yield;
 
-class ForkNet : public weft::test::runtime_test {};
+class ForkNet : public weft::test::fork_test {};
 
 struct pair {
   socket ours;
@@ -199,9 +198,6 @@ TEST_F(ForkNet, before_it_runs_again_leaves_a_runtime_that_had_a_poller_one_of_i
 
 // Whatever the other workers and threads do at that moment.
 TEST_F(ForkNet, among_busy_workers_leaves_a_child_that_works) {
-  if (weft::test::under_tsan) {
-    GTEST_SKIP() << "libtsan loses sight of who runs when one of several busy threads forks";
-  }
   constexpr int rounds = 100;
   run(
       [] {

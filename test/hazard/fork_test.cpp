@@ -16,7 +16,6 @@
 #include <weft/fiber.hpp>
 
 #include "hazard/forked.hpp"
-#include "support/runtime_fixture.hpp"
 
 namespace {
 
@@ -28,9 +27,7 @@ using weft::test::fork_and;
 using weft::test::require;
 using weft::this_fiber::yield;
 
-class Fork : public weft::test::runtime_test {};
-
-using ForkDeath = Fork;
+class Fork : public weft::test::fork_test {};
 
 // Counted by both, the parent and the child.
 class shared_count {

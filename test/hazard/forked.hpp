@@ -11,7 +11,20 @@
 
 #include <gtest/gtest.h>
 
+#include "support/runtime_fixture.hpp"
+
 namespace weft::test {
+
+/// Of tests that fork. Not under ThreadSanitizer: in the child of a process with several threads,
+/// as a test with its watchdog is, libtsan ignores what orders fibers, and takes those of one
+/// thread for races (ThreadIgnoreSyncBegin() in ForkChildAfter(), GCC 12).
+class fork_test : public runtime_test {
+protected:
+  void SetUp() override {
+    runtime_test::SetUp();
+    if (under_tsan) GTEST_SKIP() << "libtsan cannot follow fibers in the child of a fork";
+  }
+};
 
 /// How a child that has failed ends.
 inline constexpr int child_failed = 99;
