@@ -99,6 +99,11 @@ public:
     weft::detail::start_context(there_, stack_.top(), size, &own_pair::other_side);
   }
 
+  own_pair(const own_pair&) = delete;
+  own_pair& operator=(const own_pair&) = delete;
+
+  ~own_pair() { running = nullptr; }
+
   void go(std::uint64_t times) { call_leave_often<Depth, 0>(own_switch{here_, there_}, times); }
 
 private:
