@@ -5,6 +5,8 @@
 
 #include <weft/fiber/detail/biased_lock.hpp>
 
+#include "known_once.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -31,8 +33,10 @@ void fence_everywhere() noexcept {
 }
 
 bool favours_are_to_be_had() noexcept {
-  static const bool registered = call_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-  return registered && ended_favours.load(std::memory_order_relaxed) < enough_ended_favours;
+  static constinit known_once registered;
+  return registered.get([] {
+    return call_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+  }) && ended_favours.load(std::memory_order_relaxed) < enough_ended_favours;
 }
 
 }  // namespace

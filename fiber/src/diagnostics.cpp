@@ -10,15 +10,14 @@
 
 #include <weft/fiber/diagnostics.hpp>
 
+#include "process_mutex.hpp"
+
 namespace weft {
 namespace {
 
-// A plain thread lock: it is held for one line, and never across a wait of a fiber.
-std::mutex sink_lock;
+constinit detail::process_mutex sink_lock;  // this thread's only while it is in the sink
+[[maybe_unused]] const bool forks_heed_sink_lock = sink_lock.list();
 diagnostics_sink sink;
-
-// Whether this thread is in the sink: it has the lock then.
-constinit thread_local bool in_sink = false;
 
 // Keeps SIGPIPE from the process while it exists: a reader of stderr that has gone is no reason to
 // end. One that was pending before stays.
@@ -65,21 +64,18 @@ void write_to_stderr(std::string_view line) noexcept {
 // With the lock held.
 bool is_written_by_sink(std::string_view line) noexcept {
   if (!sink) return false;
-  in_sink = true;
-  bool is_written = false;
   try {
     sink(line);
-    is_written = true;
+    return true;
   } catch (...) {  // it had no memory, or is at fault: then the line is all the more needed
+    return false;
   }
-  in_sink = false;
-  return is_written;
 }
 
 }  // namespace
 
 diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
-  if (in_sink) {
+  if (sink_lock.is_mine()) {
     write_to_stderr("set_diagnostics_sink() was called by the sink");
     std::abort();
   }
@@ -89,7 +85,7 @@ diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
 
 void diagnose(std::string_view line) noexcept {
   const int saved_errno = errno;
-  if (in_sink) {
+  if (sink_lock.is_mine()) {
     write_to_stderr(line);
   } else {
     const std::lock_guard hold{sink_lock};

@@ -6,10 +6,13 @@
 
 #include <weft/fiber/dump.hpp>
 
+#include "process_mutex.hpp"
+
 namespace weft {
 namespace {
 
-std::mutex counting_dumps;  // guards what follows
+constinit detail::process_mutex counting_dumps;  // guards `dumps_wanted`
+[[maybe_unused]] const bool forks_heed_counting = counting_dumps.list();
 int dumps_wanted = 0;
 
 extern "C" void weft_dump_on_quit(int /*signal*/) {

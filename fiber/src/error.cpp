@@ -27,11 +27,20 @@ public:
   }
 };
 
+// Never destroyed, as codes may be looked at while the process exits; and no local static: see
+// fork.hpp.
+union immortal_category {
+  constexpr immortal_category() noexcept : instance{} {}
+
+  ~immortal_category() {}  // NOLINT(modernize-use-equals-default): it would be deleted
+
+  category instance;
+};
+
+constinit immortal_category made_at_compile_time;
+
 }  // namespace
 
-const std::error_category& error_category() noexcept {
-  static const category instance;
-  return instance;
-}
+const std::error_category& error_category() noexcept { return made_at_compile_time.instance; }
 
 }  // namespace weft

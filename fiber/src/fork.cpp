@@ -4,6 +4,7 @@
 
 #include <weft/fiber/detail/fork.hpp>
 
+#include "process_mutex.hpp"
 #include "registry.hpp"
 #include "worker_group.hpp"
 
@@ -26,7 +27,9 @@ void visit_hooks(Visit&& visit) {
   for (fork_hook* each = first_hook; each != nullptr; each = each->next) visit(*each);
 }
 
+// The locks of the process first: a diagnostics sink may itself start or end runtimes.
 void before_fork() {
+  process_mutex::hold_all_for_fork();
   scheduler_list_lock().lock();
   visit_hooks([](fork_hook& each) { each.before(); });
   visit_schedulers([](scheduler& each) { each.hold_for_fork(); });
@@ -36,6 +39,7 @@ void after_fork_in_parent() {
   visit_schedulers([](scheduler& each) { each.release_after_fork(); });
   visit_hooks([](fork_hook& each) { each.in_parent(); });
   scheduler_list_lock().unlock();
+  process_mutex::release_all_after_fork();
 }
 
 // Only those stay listed that have the thread they need.
@@ -57,7 +61,12 @@ void after_fork_in_child() {
   set_first_listed_scheduler(left);
   if (mine != nullptr) mine->keep_running_fiber_alone();
   scheduler_list_lock().unlock();
+  process_mutex::release_all_after_fork();
 }
+
+// At the start of the program or at dlopen(3): later another thread could fork in the middle of it,
+// and its child would wait for that one for ever.
+[[maybe_unused]] const bool heeded_from_the_start = heed_forks();
 
 }  // namespace
 
@@ -71,6 +80,7 @@ bool heed_forks() noexcept {
 bool heed_forks(fork_hook& hook) noexcept {
   if (!heed_forks()) return false;
   const std::lock_guard hold{scheduler_list_lock()};
+  if (std::exchange(hook.is_listed, true)) return true;
   hook.next = std::exchange(first_hook, &hook);
   return true;
 }

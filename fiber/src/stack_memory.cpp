@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "known_once.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -24,15 +26,15 @@ std::byte* map_stacks(std::size_t size) noexcept {
 void unmap_stacks(std::byte* base, std::size_t size) noexcept { ::munmap(base, size); }
 
 bool kernel_has_light_guards() noexcept {
-  static const bool has = [] {
+  static constinit known_once known;
+  return known.get([] {
     void* const page =
         ::mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return false;
     const bool installed = ::madvise(page, page_size, madv_guard_install) == 0;
     ::munmap(page, page_size);
     return installed;
-  }();
-  return has;
+  });
 }
 
 bool install_guard(std::byte* page, bool light) noexcept {

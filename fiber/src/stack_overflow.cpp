@@ -6,10 +6,13 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <mutex>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <utility>
 
+#include "registry.hpp"
 #include "scheduler.hpp"
 #include "stack_memory.hpp"
 
@@ -128,14 +131,20 @@ extern "C" void weft_on_fault(int signal, siginfo_t* info, void* fault) {
   errno = saved_errno;
 }
 
-bool install_handler() noexcept {
+// Once. Under a lock that the child of a fork finds free, as it would not the guard of a local
+// static.
+void install_handler() noexcept {
+  static constinit bool was_installed = false;
+  const std::lock_guard hold{scheduler_list_lock()};
+  if (std::exchange(was_installed, true)) return;
+
   struct sigaction ours {};
 
   ours.sa_sigaction = weft_on_fault;
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&ours.sa_mask);
   ::sigaction(SIGSEGV, nullptr, &former);
-  return ::sigaction(SIGSEGV, &ours, nullptr) == 0;
+  ::sigaction(SIGSEGV, &ours, nullptr);
 }
 
 // What the kernel saves of the registers, AMX included, and what snprintf() and a handler that was
@@ -150,7 +159,7 @@ std::size_t signal_stack_size() noexcept {
 }  // namespace
 
 overflow_watch::overflow_watch() noexcept {
-  [[maybe_unused]] static const bool installed = install_handler();
+  install_handler();
   stack_t before{};
   if (::sigaltstack(nullptr, &before) != 0 || (before.ss_flags & SS_DISABLE) == 0) return;
   // With a guard page of its own.

@@ -14,6 +14,7 @@
 #include <weft/fiber/dump.hpp>
 
 #include "context/valgrind.hpp"
+#include "process_mutex.hpp"
 #include "stack_memory.hpp"
 
 // What lies below the stack pointer the sanitizers hold for dead frames.
@@ -82,16 +83,18 @@ bool is_same(const std::source_location& one, const std::source_location& other)
          std::strcmp(one.file_name(), other.file_name()) == 0;
 }
 
+constinit process_mutex warning_lock;  // guards `warned_of`
+[[maybe_unused]] const bool forks_heed_warning_lock = warning_lock.list();
+constinit std::vector<std::source_location> warned_of;
+
 // Whether nothing has been said of fibers that are spawned there. Without memory to note it, it is
 // said again.
 bool is_first_of(const std::source_location& place) noexcept {
-  static std::mutex lock;  // guards `known`
-  static std::vector<std::source_location> known;
-  const std::lock_guard hold{lock};
+  const std::lock_guard hold{warning_lock};
   const auto is_place = [&](const std::source_location& each) { return is_same(each, place); };
-  if (std::ranges::any_of(known, is_place)) return false;
+  if (std::ranges::any_of(warned_of, is_place)) return false;
   try {
-    known.push_back(place);
+    warned_of.push_back(place);
   } catch (const std::bad_alloc&) {
     return true;
   }

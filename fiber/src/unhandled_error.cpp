@@ -10,14 +10,16 @@
 #include <weft/fiber/diagnostics.hpp>
 #include <weft/fiber/unhandled_error.hpp>
 
+#include "process_mutex.hpp"
 #include "unhandled.hpp"
 
 namespace weft {
 namespace {
 
-// A plain thread lock, held for a few instructions. The handler is called without it, so that it
-// may drop fibers that have failed, or set another one.
-std::mutex handler_lock;
+// The handler is called without it, so that it may drop fibers that have failed, or set another
+// one.
+constinit detail::process_mutex handler_lock;
+[[maybe_unused]] const bool forks_heed_handler_lock = handler_lock.list();
 std::shared_ptr<const unhandled_error_handler> current_handler;
 
 std::shared_ptr<const unhandled_error_handler> handler() {

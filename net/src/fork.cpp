@@ -45,8 +45,7 @@ void forget_parent() noexcept {
 
 bool heed_forks() noexcept {
   static constinit weft::detail::fork_hook hook{&hold_pollers, &release_pollers, &forget_parent};
-  static const bool heeded = weft::detail::heed_forks(hook);
-  return heeded;
+  return weft::detail::heed_forks(hook);
 }
 
 }  // namespace weft::net::detail

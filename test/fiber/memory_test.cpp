@@ -90,7 +90,8 @@ TEST_F(Memory, very_many_fibers_with_a_guard_each_take_next_to_no_mappings) {
   if (!weft::detail::kernel_has_light_guards()) {
     GTEST_SKIP() << "the kernel has no guards without mappings (MADV_GUARD_INSTALL, Linux 6.13)";
   }
-  run([] { EXPECT_LT(park_very_many(), very_many_fibers / 100); });
+  // Where memory comes from libasan that has mappings of its own, a few dozen.
+  run([] { EXPECT_LT(park_very_many(), very_many_fibers / (under_asan ? 10 : 100)); });
 }
 
 TEST_F(Memory, very_many_fibers_with_a_guard_for_each_group_take_two_mappings_a_group) {

@@ -5,9 +5,11 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -375,6 +377,41 @@ TEST_F(Fork, in_another_thread_leaves_no_runtime_and_the_child_can_make_one) {
     done.wait();
   });
   forks.join();
+}
+
+// The lock of the sink is never left to a thread that the child does not have.
+TEST_F(Fork, while_another_thread_is_in_the_diagnostics_sink_leaves_it_to_the_child) {
+  constexpr int rounds = 20;
+  bool stop = false;
+  int told = 0;  // guarded by the sink's lock
+  auto former = weft::set_diagnostics_sink([&told](std::string_view) {
+    ++told;
+    std::this_thread::sleep_for(1ms);
+  });
+  std::thread talker([&stop] {
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) weft::diagnose("busy");
+  });
+  run([] {
+    for (int i = 0; i < rounds; ++i) expect_in_child([] { weft::diagnose("in the child"); });
+  });
+  __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+  talker.join();
+  weft::set_diagnostics_sink(std::move(former));
+  EXPECT_GT(told, 0);
+}
+
+TEST_F(Fork, in_the_diagnostics_sink_leaves_the_child_in_it) {
+  shared_count lines;
+  auto former = weft::set_diagnostics_sink([&](std::string_view) {
+    lines.add();
+    expect_in_child([] { weft::diagnose("said by the sink of the child, so written to stderr"); });
+  });
+  run([] {
+    weft::diagnose("forks");
+    weft::diagnose("forks again");
+  });
+  weft::set_diagnostics_sink(std::move(former));
+  EXPECT_EQ(lines.get(), 2);
 }
 
 TEST_F(Fork, before_it_runs_leaves_both_a_runtime_that_can) {

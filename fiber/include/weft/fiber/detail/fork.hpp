@@ -1,5 +1,8 @@
 // What becomes of runtimes in the child of a fork(2). Used by the libraries above fiber/; not for
 // users.
+//
+// What is made once, on first use, must not be a local static: its guard is a lock, and in the
+// child nobody opens one that another thread held at the fork.
 // Threads: any.
 #pragma once
 
@@ -10,6 +13,7 @@ struct fork_hook {
   void (*before)() noexcept;
   void (*in_parent)() noexcept;
   void (*in_child)() noexcept;
+  bool is_listed = false;
   fork_hook* next = nullptr;
 };
 
@@ -17,7 +21,7 @@ struct fork_hook {
 // that runs none. Again is nothing. False when there is no memory.
 bool heed_forks() noexcept;
 
-// The same with a hook, once, for good.
+// The same with a hook, for good. Again is nothing.
 bool heed_forks(fork_hook& hook) noexcept;
 
 }  // namespace weft::detail
