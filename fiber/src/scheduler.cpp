@@ -72,8 +72,7 @@ scheduler::scheduler(const runtime_options& options, worker_group& siblings, uns
       watches_stacks_(stacks_are_to_be_watched()), driver_(std::make_unique<sleeping_driver>()),
       wakeable_(driver_.get()), stacks_(options.guard, *this), order_(make_order(options, index)),
       blocks_(block_slab::create(this)), clock_(options.clock),
-      default_stack_size_(options.stack_size),
-      runner_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(&siblings),
+      default_class_(stack_pool::class_of(options.stack_size).value_or(0)), siblings_(&siblings),
       index_(index) {
   main_.wait.resume = &resume_fiber;
   main_.references.store(1, std::memory_order_relaxed);  // ours: it is no block of the slab
@@ -119,13 +118,15 @@ control_block* scheduler::reserve(const spawn_options& options, const spawn_plac
 bool scheduler::reserve_stack(const spawn_options& options, const spawn_place& place,
                               std::uint8_t& size_class, std::error_code& ec) {
   if (place.stackless) return reserve_runner(ec);
-  const auto wanted =
-      stack_pool::class_of(options.stack_size != 0 ? options.stack_size : default_stack_size_);
-  if (!wanted) {
-    ec = std::make_error_code(std::errc::invalid_argument);
-    return false;
+  size_class = default_class_;
+  if (options.stack_size != 0) {
+    const auto wanted = stack_pool::class_of(options.stack_size);
+    if (!wanted) {
+      ec = std::make_error_code(std::errc::invalid_argument);
+      return false;
+    }
+    size_class = *wanted;
   }
-  size_class = *wanted;
   return stacks_.reserve(size_class, ec);
 }
 
@@ -186,7 +187,7 @@ void scheduler::abandon(control_block& block) noexcept {
 // Whether `next` can run on this stack, on which nothing runs any more.
 bool scheduler::take_over(stack& mine, control_block& next) noexcept {
   if (next.is_coroutine()) {
-    if (mine.size_class != runner_class_ || next.has_status(fiber_status::started)) return false;
+    if (mine.size_class != default_class_ || next.has_status(fiber_status::started)) return false;
   } else {
     if (!next.has_status(fiber_status::unstarted) || next.size_class != mine.size_class) {
       return false;
@@ -372,7 +373,7 @@ WEFT_NOT_COUNTED_BY_TSAN inline void scheduler::run_on(stack& mine) {
       if (!is_runner && next.is_coroutine()) load_floating_point_control(control_of_thread_);
       continue;
     }
-    if (!is_runner || idle_runner_ != nullptr || mine.size_class != runner_class_) {
+    if (!is_runner || idle_runner_ != nullptr || mine.size_class != default_class_) {
       leave_for(mine, next);
     }
     rest(mine, next);

@@ -348,8 +348,7 @@ private:
   atomic<bool> runner_reserved_{false};
   ready_queue stalled_;  // coroutines that are ready, but there is no stack to be had
   timer_node trim_timer_;
-  const std::size_t default_stack_size_;
-  const std::uint8_t runner_class_;  // of stacks on which coroutines run
+  const std::uint8_t default_class_;  // of stacks; coroutines run on such
   // Written by the worker. Relaxed: others only compare loads.
   atomic<std::size_t> live_{0};
   bool ending_ = false;

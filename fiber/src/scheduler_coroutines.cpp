@@ -11,9 +11,9 @@ namespace weft::detail {
 // Keeps one more stack for when a coroutine blocks and others are ready. From any thread.
 bool scheduler::reserve_runner(std::error_code& ec) {
   if (runner_reserved_.load(std::memory_order_relaxed)) return true;
-  if (!stacks_.reserve(runner_class_, ec)) return false;
+  if (!stacks_.reserve(default_class_, ec)) return false;
   if (runner_reserved_.exchange(true, std::memory_order_relaxed)) {
-    stacks_.cancel_reservation(runner_class_);
+    stacks_.cancel_reservation(default_class_);
   }
   return true;
 }
@@ -28,7 +28,7 @@ machine_context* scheduler::take_runner() noexcept {
   std::error_code ec;
   if (!reserve_runner(ec)) return nullptr;
   runner_reserved_.store(false, std::memory_order_relaxed);
-  stack& fresh = stacks_.take(runner_class_);
+  stack& fresh = stacks_.take(default_class_);
   reserve_runner(ec);  // tried again when it is needed
   fresh.sanitizer.prepare(fresh.base, fresh.size);
   runner_context_ = control_of_thread_;
@@ -48,7 +48,7 @@ bool scheduler::retry_stalled() noexcept {
 void scheduler::end_runners() noexcept {
   if (idle_runner_ != nullptr) stacks_.release(*std::exchange(idle_runner_, nullptr));
   if (runner_reserved_.exchange(false, std::memory_order_relaxed)) {
-    stacks_.cancel_reservation(runner_class_);
+    stacks_.cancel_reservation(default_class_);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
+#include <utility>
 
 #include "context/valgrind.hpp"
 #include "stack_memory.hpp"
@@ -25,7 +26,7 @@ stack_pool::stack_pool(stack_guard guard)
     : guard_(guard), light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
 
 stack_pool::stack_pool(stack_guard guard, const worker_view& owner)
-    : lock_(owner), guard_(guard),
+    : owner_(&owner), lock_(owner), guard_(guard),
       light_guards_(guard == stack_guard::automatic && kernel_has_light_guards()) {}
 
 stack_pool::~stack_pool() {
@@ -45,7 +46,20 @@ std::optional<std::uint8_t> stack_pool::class_of(std::size_t size) noexcept {
   return static_cast<std::uint8_t>(std::min<std::size_t>(index + stack_enlargement_log2, 16));
 }
 
+bool stack_pool::has_spare(std::uint8_t size_class) const noexcept {
+  return spare_ != nullptr && spare_->size_class == size_class;
+}
+
+std::size_t stack_pool::reserved(std::uint8_t size_class) const noexcept {
+  const std::size_t by_spare = has_spare(size_class) && spare_is_promised_ ? 1 : 0;
+  return classes_[size_class].reserved + by_spare;
+}
+
 bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
+  if (is_owners_thread() && has_spare(size_class) && !spare_is_promised_) {
+    spare_is_promised_ = true;
+    return true;
+  }
   const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[size_class];
   if (pool.warm.size() + pool.cold.size() <= pool.reserved) {
@@ -58,15 +72,24 @@ bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
 }
 
 void stack_pool::cancel_reservation(std::uint8_t size_class) noexcept {
+  // A promise is the worker's: what others have reserved is still there.
+  if (is_owners_thread() && has_spare(size_class) && std::exchange(spare_is_promised_, false)) {
+    return;
+  }
   const std::lock_guard hold{lock_};
   --classes_[size_class].reserved;
 }
 
 stack& stack_pool::take(std::uint8_t size_class) noexcept {
+  ++in_use_;
+  const bool takes_spare = has_spare(size_class);
+  if (takes_spare && std::exchange(spare_is_promised_, false)) {
+    return *std::exchange(spare_, nullptr);
+  }
   const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[size_class];
   --pool.reserved;
-  ++in_use_;
+  if (takes_spare) return *std::exchange(spare_, nullptr);
   auto& from = pool.warm.empty() ? pool.cold : pool.warm;
   stack& taken = *from.back();
   from.pop_back();
@@ -75,12 +98,22 @@ stack& stack_pool::take(std::uint8_t size_class) noexcept {
 }
 
 void stack_pool::release(stack& returned) noexcept {
-  const std::lock_guard hold{lock_};
-  size_class_pool& pool = classes_[returned.size_class];
   returned.unchecked = true;
-  pool.warm.push_back(&returned);  // never grows: create() has made room
   --in_use_;
   trimmable_ = true;
+  if (owner_ == nullptr) return put_back(returned);
+  if (spare_ == nullptr) {
+    spare_ = &returned;
+  } else if (has_spare(returned.size_class)) {
+    put_back(*std::exchange(spare_, &returned));  // a promise holds for the other as well
+  } else {
+    put_back(returned);
+  }
+}
+
+void stack_pool::put_back(stack& returned) noexcept {
+  const std::lock_guard hold{lock_};
+  classes_[returned.size_class].warm.push_back(&returned);  // never grows: create() has made room
 }
 
 stack* stack_pool::create(std::uint8_t size_class, std::error_code& ec) {
@@ -135,6 +168,7 @@ bool stack_pool::guard(const size_class_pool& pool, std::size_t stack_size) cons
 }
 
 bool stack_pool::trim() noexcept {
+  if (spare_ != nullptr && !spare_is_promised_) put_back(*std::exchange(spare_, nullptr));
   const std::lock_guard hold{lock_};
   std::size_t budget = 256;
   for (size_class_pool& pool : classes_) budget -= trim(pool, budget);

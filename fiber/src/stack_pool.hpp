@@ -4,6 +4,7 @@
 // taken when the fiber first runs, so that the stack that was in use last, whose pages are still in
 // the cache, is the next to be used.
 // Threads: reserve() and cancel_reservation() any, the rest the worker only; the pool has a lock.
+// The worker keeps the stack that was released last, and reserves and takes that without the lock.
 #pragma once
 
 #include <array>
@@ -83,6 +84,9 @@ public:
 
   std::size_t mapped_bytes() const noexcept { return mapped_bytes_; }
 
+  // Reservations that are neither taken nor cancelled. For one thread alone.
+  std::size_t reserved(std::uint8_t size_class) const noexcept;
+
 private:
   static constexpr std::size_t chunk_size =
       std::size_t{16} * 1024 * 1024;  // less, if not to be had
@@ -107,7 +111,21 @@ private:
   void make_room(size_class_pool& pool);
   bool map_chunk(size_class_pool& pool, std::size_t stack_size) noexcept;
   bool guard(const size_class_pool& pool, std::size_t stack_size) const noexcept;
+
+  bool is_owners_thread() const noexcept { return owner_ != nullptr && owner_ == running_worker; }
+
+  bool has_spare(std::uint8_t size_class) const noexcept;
+  void put_back(stack& returned) noexcept;
   std::size_t trim(size_class_pool& pool, std::size_t budget) noexcept;
+
+  const worker_view* const owner_ = nullptr;
+
+  // The worker's, without the lock. Who has reserved what makes no difference: all reservations of
+  // a class are those that the lock guards and, if so promised, the spare stack.
+  stack* spare_ = nullptr;
+  bool spare_is_promised_ = false;
+  bool trimmable_ = false;
+  std::size_t in_use_ = 0;
 
   biased_lock lock_;  // for everything below
   const stack_guard guard_;
@@ -115,9 +133,7 @@ private:
   std::array<size_class_pool, 17> classes_;  // 16 KiB, 32 KiB, ... 1 GiB
   std::deque<stack> stacks_;
   std::vector<chunk> chunks_;
-  std::size_t in_use_ = 0;
   std::size_t mapped_bytes_ = 0;
-  bool trimmable_ = false;
 };
 
 }  // namespace weft::detail

@@ -1,9 +1,11 @@
 // The stacks of fibers: size classes, colours, reuse, guards, and memory given back.
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <set>
 #include <sys/resource.h>
 #include <system_error>
@@ -15,14 +17,17 @@
 #include "stack_pool.hpp"
 #include "support/runtime_fixture.hpp"
 #include "support/sanitizers.hpp"
+#include "support/seed.hpp"
 
 namespace {
 
 using weft::stack_guard;
 using weft::detail::lowest_resident;
 using weft::detail::page_size;
+using weft::detail::running_worker;
 using weft::detail::stack;
 using weft::detail::stack_pool;
+using weft::detail::worker_view;
 using weft::test::under_asan;
 using weft::test::under_tsan;
 
@@ -30,7 +35,7 @@ constexpr std::size_t kib = 1024;
 constexpr std::uint8_t class_16_kib = 0;
 constexpr std::uint8_t class_256_kib = 4;
 
-class StackPool : public weft::test::runtime_test {
+class stack_pool_test : public weft::test::runtime_test {
 protected:
   static stack& reserve_and_take(stack_pool& pool, std::uint8_t size_class) {
     std::error_code ec;
@@ -58,10 +63,34 @@ protected:
   }
 };
 
-using StackPoolDeath = StackPool;
-using StackMemory = StackPool;
+using StackPoolDeath = stack_pool_test;
+using StackMemory = stack_pool_test;
+using StackSpare = stack_pool_test;
 
-TEST_F(StackPool, sizes_are_rounded_up_to_a_power_of_two_of_at_least_16_KiB) {
+// Stacks are reserved on the thread of the pool's worker, which keeps one, or on another.
+class StackPool : public stack_pool_test, public testing::WithParamInterface<bool> {
+protected:
+  void SetUp() override {
+    stack_pool_test::SetUp();
+    if (GetParam()) running_worker = &worker_;
+  }
+
+  void TearDown() override {
+    running_worker = nullptr;
+    stack_pool_test::TearDown();
+  }
+
+  const worker_view& worker() const noexcept { return worker_; }
+
+private:
+  worker_view worker_;
+};
+
+INSTANTIATE_TEST_SUITE_P(of, StackPool, testing::Bool(), [](const auto& each) {
+  return each.param ? "its_worker" : "another_thread";
+});
+
+TEST_P(StackPool, sizes_are_rounded_up_to_a_power_of_two_of_at_least_16_KiB) {
   const auto class_of = [](std::size_t size) { return int{stack_pool::class_of(size).value()}; };
   const int smallest = class_of(1);
 
@@ -74,13 +103,13 @@ TEST_F(StackPool, sizes_are_rounded_up_to_a_power_of_two_of_at_least_16_KiB) {
   EXPECT_EQ(class_of(stack_pool::largest - 1), 16);
 }
 
-TEST_F(StackPool, there_is_no_class_above_1_GiB) {
+TEST_P(StackPool, there_is_no_class_above_1_GiB) {
   EXPECT_EQ(stack_pool::class_of(stack_pool::largest + 1), std::nullopt);
   EXPECT_EQ(stack_pool::class_of(SIZE_MAX), std::nullopt);
 }
 
-TEST_F(StackPool, stacks_have_the_size_of_their_class_and_do_not_overlap) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, stacks_have_the_size_of_their_class_and_do_not_overlap) {
+  stack_pool pool{stack_guard::automatic, worker()};
   std::vector<stack*> all;
   for (const std::uint8_t size_class : {class_16_kib, class_256_kib, std::uint8_t{10}}) {
     for (stack* each : take_many(pool, size_class, 70)) {
@@ -96,8 +125,8 @@ TEST_F(StackPool, stacks_have_the_size_of_their_class_and_do_not_overlap) {
   }
 }
 
-TEST_F(StackPool, the_largest_stack_is_mapped_and_usable_to_its_ends) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, the_largest_stack_is_mapped_and_usable_to_its_ends) {
+  stack_pool pool{stack_guard::automatic, worker()};
   stack& largest = reserve_and_take(pool, 16);
 
   *reinterpret_cast<volatile char*>(largest.base + page_size) = 1;
@@ -106,8 +135,8 @@ TEST_F(StackPool, the_largest_stack_is_mapped_and_usable_to_its_ends) {
   EXPECT_EQ(largest.size, stack_pool::largest);
 }
 
-TEST_F(StackPool, tops_are_aligned_to_cache_lines_and_spread_over_sixteen_of_them) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, tops_are_aligned_to_cache_lines_and_spread_over_sixteen_of_them) {
+  stack_pool pool{stack_guard::automatic, worker()};
   std::set<std::uintptr_t> lines;
 
   for (const stack* each : take_many(pool, class_256_kib, 32)) {
@@ -119,8 +148,8 @@ TEST_F(StackPool, tops_are_aligned_to_cache_lines_and_spread_over_sixteen_of_the
   EXPECT_EQ(lines.size(), 16u);
 }
 
-TEST_F(StackPool, the_stack_released_last_is_taken_first) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, the_stack_released_last_is_taken_first) {
+  stack_pool pool{stack_guard::automatic, worker()};
   const auto taken = take_many(pool, class_256_kib, 3);
 
   for (stack* each : taken) pool.release(*each);
@@ -130,8 +159,8 @@ TEST_F(StackPool, the_stack_released_last_is_taken_first) {
   EXPECT_EQ(&reserve_and_take(pool, class_256_kib), taken[0]);
 }
 
-TEST_F(StackPool, a_used_stack_is_taken_before_a_fresh_one) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, a_used_stack_is_taken_before_a_fresh_one) {
+  stack_pool pool{stack_guard::automatic, worker()};
   std::error_code ec;
   stack& used = reserve_and_take(pool, class_256_kib);
   ASSERT_TRUE(pool.reserve(class_256_kib, ec));  // makes a second one
@@ -140,8 +169,8 @@ TEST_F(StackPool, a_used_stack_is_taken_before_a_fresh_one) {
   EXPECT_EQ(&pool.take(class_256_kib), &used);
 }
 
-TEST_F(StackPool, every_reservation_finds_a_stack) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, every_reservation_finds_a_stack) {
+  stack_pool pool{stack_guard::automatic, worker()};
   std::error_code ec;
   std::set<stack*> taken;
 
@@ -152,8 +181,8 @@ TEST_F(StackPool, every_reservation_finds_a_stack) {
   EXPECT_EQ(pool.in_use(), 200u);
 }
 
-TEST_F(StackPool, a_cancelled_reservation_leaves_its_stack_to_the_next) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, a_cancelled_reservation_leaves_its_stack_to_the_next) {
+  stack_pool pool{stack_guard::automatic, worker()};
   std::error_code ec;
 
   for (int i = 0; i < 10'000; ++i) {
@@ -164,8 +193,8 @@ TEST_F(StackPool, a_cancelled_reservation_leaves_its_stack_to_the_next) {
   EXPECT_EQ(pool.mapped_bytes(), 16 * kib * kib) << "one chunk for the one stack";
 }
 
-TEST_F(StackPool, released_stacks_are_used_again_before_anything_is_mapped) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, released_stacks_are_used_again_before_anything_is_mapped) {
+  stack_pool pool{stack_guard::automatic, worker()};
   auto taken = take_many(pool, class_256_kib, 64);
   const std::size_t mapped = pool.mapped_bytes();
 
@@ -176,6 +205,104 @@ TEST_F(StackPool, released_stacks_are_used_again_before_anything_is_mapped) {
 
   EXPECT_EQ(pool.mapped_bytes(), mapped);
   EXPECT_EQ(pool.in_use(), 64u);
+}
+
+// ---- the stack that the worker keeps -----------------------------------------------------------
+
+// Reserves, takes and releases at random, as a worker and others do, and keeps count.
+class random_use {
+public:
+  random_use(stack_pool& pool, worker_view& worker, std::uint64_t seed)
+      : pool_(pool), worker_(worker), random_(seed) {}
+
+  ~random_use() { running_worker = nullptr; }
+
+  void step() {
+    const auto size_class = static_cast<std::uint8_t>(random_() % 2);
+    const bool by_worker = random_() % 2 == 0;
+    switch (random_() % 4) {
+    case 0: return reserve(size_class, by_worker);
+    case 1: return cancel(size_class, by_worker);
+    case 2: return take(size_class);
+    default: return release();
+    }
+  }
+
+  void give_everything_up() {
+    for (std::uint8_t size_class = 0; size_class < 2; ++size_class) {
+      for (const bool by_worker : {true, false}) {
+        while (reserved_[size_class][by_worker] != 0) cancel(size_class, by_worker);
+      }
+    }
+    while (!taken_.empty()) release();
+  }
+
+  std::size_t taken() const { return taken_.size(); }
+
+  std::size_t reserved(std::size_t size_class) const {
+    return reserved_[size_class][0] + reserved_[size_class][1];
+  }
+
+private:
+  void act_as(bool worker) { running_worker = worker ? &worker_ : nullptr; }
+
+  void reserve(std::uint8_t size_class, bool by_worker) {
+    if (reserved(size_class) == 50) return;
+    act_as(by_worker);
+    std::error_code ec;
+    ASSERT_TRUE(pool_.reserve(size_class, ec)) << ec;
+    ++reserved_[size_class][by_worker];
+  }
+
+  void cancel(std::uint8_t size_class, bool by_worker) {
+    if (reserved_[size_class][by_worker] == 0) return;
+    act_as(by_worker);
+    pool_.cancel_reservation(size_class);
+    --reserved_[size_class][by_worker];
+  }
+
+  // Only the worker does, of what anybody has reserved.
+  void take(std::uint8_t size_class) {
+    const bool by_worker = reserved_[size_class][true] != 0 && random_() % 2 == 0;
+    if (reserved_[size_class][by_worker] == 0) return;
+    act_as(true);
+    stack& mine = pool_.take(size_class);
+    --reserved_[size_class][by_worker];
+    EXPECT_EQ(mine.size_class, size_class);
+    EXPECT_TRUE(taken_.insert(&mine).second) << "it is in use";
+  }
+
+  void release() {
+    if (taken_.empty()) return;
+    act_as(true);
+    pool_.release(**taken_.begin());
+    taken_.erase(taken_.begin());
+    if (random_() % 16 == 0) pool_.trim();
+  }
+
+  stack_pool& pool_;
+  worker_view& worker_;
+  std::mt19937_64 random_;
+  std::array<std::array<std::size_t, 2>, 2> reserved_{};  // of a class, by the worker or others
+  std::set<stack*> taken_;
+};
+
+TEST_F(StackSpare, reservations_of_the_worker_and_of_others_find_a_stack_of_their_own) {
+  worker_view worker;
+  stack_pool pool{stack_guard::automatic, worker};
+  random_use use{pool, worker, weft::test::fresh_seed()};
+
+  for (int i = 0; i < 20'000; ++i) {
+    use.step();
+    ASSERT_EQ(pool.in_use(), use.taken());
+    ASSERT_EQ(pool.reserved(0), use.reserved(0));
+    ASSERT_EQ(pool.reserved(1), use.reserved(1));
+  }
+  const std::size_t mapped = pool.mapped_bytes();
+  use.give_everything_up();
+
+  EXPECT_EQ(pool.in_use() + pool.reserved(0) + pool.reserved(1), 0u);
+  EXPECT_LE(pool.mapped_bytes(), mapped);
 }
 
 // ---- little address space ----------------------------------------------------------------------
@@ -258,8 +385,8 @@ TEST_F(StackPoolDeath, a_fiber_that_overflows_its_stack_ends_the_process) {
 
 // ---- memory given back -------------------------------------------------------------------------
 
-TEST_F(StackPool, a_trim_gives_back_what_lies_below_the_watermark) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, a_trim_gives_back_what_lies_below_the_watermark) {
+  stack_pool pool{stack_guard::automatic, worker()};
   stack& deep = reserve_and_take(pool, class_256_kib);
   touch(deep, 200 * kib);
   ASSERT_GE(resident_depth(deep), 200 * kib);
@@ -270,8 +397,8 @@ TEST_F(StackPool, a_trim_gives_back_what_lies_below_the_watermark) {
   EXPECT_EQ(resident_depth(deep), stack_pool::watermark);
 }
 
-TEST_F(StackPool, a_trim_leaves_alone_what_lies_above_the_watermark) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, a_trim_leaves_alone_what_lies_above_the_watermark) {
+  stack_pool pool{stack_guard::automatic, worker()};
   stack& shallow = reserve_and_take(pool, class_256_kib);
   touch(shallow, 10 * kib);
 
@@ -281,8 +408,8 @@ TEST_F(StackPool, a_trim_leaves_alone_what_lies_above_the_watermark) {
   EXPECT_EQ(resident_depth(shallow), 12 * kib);
 }
 
-TEST_F(StackPool, a_trim_leaves_stacks_in_use_alone) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, a_trim_leaves_stacks_in_use_alone) {
+  stack_pool pool{stack_guard::automatic, worker()};
   stack& used = reserve_and_take(pool, class_256_kib);
   touch(used, 200 * kib);
 
@@ -291,8 +418,8 @@ TEST_F(StackPool, a_trim_leaves_stacks_in_use_alone) {
   EXPECT_GE(resident_depth(used), 200 * kib);
 }
 
-TEST_F(StackPool, the_smallest_stack_can_be_trimmed) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, the_smallest_stack_can_be_trimmed) {
+  stack_pool pool{stack_guard::automatic, worker()};
   stack& small = reserve_and_take(pool, class_16_kib);
   touch(small, 12 * kib);
 
@@ -302,8 +429,8 @@ TEST_F(StackPool, the_smallest_stack_can_be_trimmed) {
   EXPECT_EQ(resident_depth(small), 12 * kib);
 }
 
-TEST_F(StackPool, trims_give_back_all_of_the_free_stacks_beyond_those_kept_warm) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, trims_give_back_all_of_the_free_stacks_beyond_those_kept_warm) {
+  stack_pool pool{stack_guard::automatic, worker()};
   const auto taken = take_many(pool, class_256_kib, 1'000);
   for (const stack* each : taken) touch(*each, 4 * kib);
   for (stack* each : taken) pool.release(*each);
@@ -319,8 +446,8 @@ TEST_F(StackPool, trims_give_back_all_of_the_free_stacks_beyond_those_kept_warm)
   }
 }
 
-TEST_F(StackPool, a_stack_that_was_given_back_reads_as_zeros_and_can_be_used_again) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, a_stack_that_was_given_back_reads_as_zeros_and_can_be_used_again) {
+  stack_pool pool{stack_guard::automatic, worker()};
   const auto taken = take_many(pool, class_256_kib, 100);
   for (const stack* each : taken) touch(*each, 4 * kib);
   for (stack* each : taken) pool.release(*each);
@@ -337,8 +464,8 @@ TEST_F(StackPool, a_stack_that_was_given_back_reads_as_zeros_and_can_be_used_aga
   EXPECT_EQ(zeros, 36u);
 }
 
-TEST_F(StackPool, stacks_that_are_in_use_again_by_then_are_not_given_back) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, stacks_that_are_in_use_again_by_then_are_not_given_back) {
+  stack_pool pool{stack_guard::automatic, worker()};
   auto taken = take_many(pool, class_256_kib, 200);
   for (const stack* each : taken) touch(*each, 4 * kib);
 
@@ -351,8 +478,8 @@ TEST_F(StackPool, stacks_that_are_in_use_again_by_then_are_not_given_back) {
   for (const stack* each : taken) EXPECT_NE(resident_depth(*each), 0u);
 }
 
-TEST_F(StackPool, trimming_ends_once_there_is_nothing_more_to_do) {
-  stack_pool pool{stack_guard::automatic};
+TEST_P(StackPool, trimming_ends_once_there_is_nothing_more_to_do) {
+  stack_pool pool{stack_guard::automatic, worker()};
   EXPECT_FALSE(pool.trim());
   pool.release(reserve_and_take(pool, class_256_kib));
 
