@@ -46,20 +46,12 @@ std::optional<std::uint8_t> stack_pool::class_of(std::size_t size) noexcept {
   return static_cast<std::uint8_t>(std::min<std::size_t>(index + stack_enlargement_log2, 16));
 }
 
-bool stack_pool::has_spare(std::uint8_t size_class) const noexcept {
-  return spare_ != nullptr && spare_->size_class == size_class;
-}
-
 std::size_t stack_pool::reserved(std::uint8_t size_class) const noexcept {
   const std::size_t by_spare = has_spare(size_class) && spare_is_promised_ ? 1 : 0;
   return classes_[size_class].reserved + by_spare;
 }
 
-bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
-  if (is_owners_thread() && has_spare(size_class) && !spare_is_promised_) {
-    spare_is_promised_ = true;
-    return true;
-  }
+bool stack_pool::reserve_another(std::uint8_t size_class, std::error_code& ec) {
   const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[size_class];
   if (pool.warm.size() + pool.cold.size() <= pool.reserved) {
@@ -71,44 +63,22 @@ bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
   return true;
 }
 
-void stack_pool::cancel_reservation(std::uint8_t size_class) noexcept {
-  // A promise is the worker's: what others have reserved is still there.
-  if (is_owners_thread() && has_spare(size_class) && std::exchange(spare_is_promised_, false)) {
-    return;
-  }
+void stack_pool::cancel_another(std::uint8_t size_class) noexcept {
   const std::lock_guard hold{lock_};
   --classes_[size_class].reserved;
 }
 
-stack& stack_pool::take(std::uint8_t size_class) noexcept {
-  ++in_use_;
-  const bool takes_spare = has_spare(size_class);
-  if (takes_spare && std::exchange(spare_is_promised_, false)) {
-    return *std::exchange(spare_, nullptr);
-  }
+// Not by the promise of the spare one, but that is in use last, so it is first.
+stack& stack_pool::take_reserved(std::uint8_t size_class) noexcept {
   const std::lock_guard hold{lock_};
   size_class_pool& pool = classes_[size_class];
   --pool.reserved;
-  if (takes_spare) return *std::exchange(spare_, nullptr);
+  if (has_spare(size_class)) return *std::exchange(spare_, nullptr);
   auto& from = pool.warm.empty() ? pool.cold : pool.warm;
   stack& taken = *from.back();
   from.pop_back();
   pool.untouched = std::min(pool.untouched, pool.warm.size());
   return taken;
-}
-
-void stack_pool::release(stack& returned) noexcept {
-  returned.unchecked = true;
-  --in_use_;
-  trimmable_ = true;
-  if (owner_ == nullptr) return put_back(returned);
-  if (spare_ == nullptr) {
-    spare_ = &returned;
-  } else if (has_spare(returned.size_class)) {
-    put_back(*std::exchange(spare_, &returned));  // a promise holds for the other as well
-  } else {
-    put_back(returned);
-  }
 }
 
 void stack_pool::put_back(stack& returned) noexcept {

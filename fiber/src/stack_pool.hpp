@@ -13,6 +13,7 @@
 #include <deque>
 #include <optional>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <weft/fiber/detail/biased_lock.hpp>
@@ -114,7 +115,13 @@ private:
 
   bool is_owners_thread() const noexcept { return owner_ != nullptr && owner_ == running_worker; }
 
-  bool has_spare(std::uint8_t size_class) const noexcept;
+  bool has_spare(std::uint8_t size_class) const noexcept {
+    return spare_ != nullptr && spare_->size_class == size_class;
+  }
+
+  bool reserve_another(std::uint8_t size_class, std::error_code& ec);
+  void cancel_another(std::uint8_t size_class) noexcept;
+  stack& take_reserved(std::uint8_t size_class) noexcept;
   void put_back(stack& returned) noexcept;
   std::size_t trim(size_class_pool& pool, std::size_t budget) noexcept;
 
@@ -135,5 +142,42 @@ private:
   std::vector<chunk> chunks_;
   std::size_t mapped_bytes_ = 0;
 };
+
+inline bool stack_pool::reserve(std::uint8_t size_class, std::error_code& ec) {
+  if (is_owners_thread() && has_spare(size_class) && !spare_is_promised_) {
+    spare_is_promised_ = true;
+    return true;
+  }
+  return reserve_another(size_class, ec);
+}
+
+inline void stack_pool::cancel_reservation(std::uint8_t size_class) noexcept {
+  // A promise is the worker's: what others have reserved is still there.
+  if (is_owners_thread() && has_spare(size_class) && std::exchange(spare_is_promised_, false)) {
+    return;
+  }
+  cancel_another(size_class);
+}
+
+inline stack& stack_pool::take(std::uint8_t size_class) noexcept {
+  ++in_use_;
+  if (has_spare(size_class) && std::exchange(spare_is_promised_, false)) {
+    return *std::exchange(spare_, nullptr);
+  }
+  return take_reserved(size_class);
+}
+
+inline void stack_pool::release(stack& returned) noexcept {
+  returned.unchecked = true;
+  --in_use_;
+  trimmable_ = true;
+  if (owner_ != nullptr && spare_ == nullptr) {
+    spare_ = &returned;
+  } else if (has_spare(returned.size_class)) {
+    put_back(*std::exchange(spare_, &returned));  // a promise holds for the other as well
+  } else {
+    put_back(returned);
+  }
+}
 
 }  // namespace weft::detail
