@@ -16,6 +16,10 @@ void used_after_move() noexcept {
   weft::detail::misuse("a generator that was moved from was asked for a value");
 }
 
+void begun_twice() noexcept {
+  weft::detail::misuse("a generator was asked for its first value for the second time");
+}
+
 void awaited_twice() noexcept {
   weft::detail::misuse("a co::task was awaited, spawned or blocked on for the second time");
 }
@@ -41,8 +45,8 @@ void report_never_awaited(const std::source_location& where) noexcept {
   std::array<char, 512> line;  // there may be no memory, which is why it was dropped
   const int size =
       std::snprintf(line.data(), line.size(),
-                    "a co::task was dropped before it was awaited, and has never run: %s, %s:%u",
-                    where.function_name(), where.file_name(), static_cast<unsigned>(where.line()));
+                    "a co::task was dropped before it was awaited, and has never run: %s:%u, %s",
+                    where.file_name(), static_cast<unsigned>(where.line()), where.function_name());
   diagnose({line.data(), std::min(static_cast<std::size_t>(std::max(size, 0)), line.size() - 1)});
 }
 

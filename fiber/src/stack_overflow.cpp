@@ -53,7 +53,7 @@ void report_overflow(const scheduler& worker, std::uintptr_t address,
   if (self == nullptr) return;
   const stack_bounds used = worker.stack_in_use();
   if (!has_overflowed(used, address, stack_pointer)) return;
-  const char* const name = self->name.text != nullptr ? self->name.text : "";
+  const char* const name = self->name.text;
   const char* remedy = "raise spawn_options::stack_size, or runtime_options::stack_size for all";
   if (self == &worker.main()) {
     remedy = "it is that of its thread: raise it with `ulimit -s`, or where the thread is made";
@@ -63,8 +63,9 @@ void report_overflow(const scheduler& worker, std::uintptr_t address,
   std::array<char, 512> line;
   const int size = std::snprintf(
       line.data(), line.size(),
-      "weft: fiber \"%.100s\" (fiber %llu) has overflowed its stack of %zu KiB, %p to %p; %s\n",
-      name, static_cast<unsigned long long>(self->number()), used.size / 1024,
+      "weft: fiber %s%.100s%s%llu%s has overflowed its stack of %zu KiB, %p to %p; %s\n",
+      name != nullptr ? "\"" : "", name != nullptr ? name : "", name != nullptr ? "\" (fiber " : "",
+      static_cast<unsigned long long>(self->number()), name != nullptr ? ")" : "", used.size / 1024,
       static_cast<const void*>(used.begin), static_cast<const void*>(used.begin + used.size),
       remedy);
   if (size <= 0) return;

@@ -76,6 +76,28 @@ TEST_F(CoGeneratorDeath, that_was_moved_from_ends_the_process_when_it_is_asked) 
       testing::KilledBySignal(SIGABRT), "a generator that was moved from was asked for a value");
 }
 
+TEST_F(CoGeneratorDeath, that_is_begun_twice_ends_the_process) {
+  for (const int most : {0, 1, 3}) {
+    EXPECT_EXIT(
+        {
+          enter_death_test();
+          auto values = count(most);
+          for ([[maybe_unused]] const int each : values) {
+          }
+          values.begin();
+        },
+        testing::KilledBySignal(SIGABRT), "asked for its first value for the second time");
+  }
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        auto values = count(2);
+        values.begin();
+        values.begin();
+      },
+      testing::KilledBySignal(SIGABRT), "asked for its first value for the second time");
+}
+
 TEST_F(CoGenerator, may_yield_nothing) {
   for ([[maybe_unused]] const int each : count(0)) FAIL();
 }

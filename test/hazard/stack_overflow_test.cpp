@@ -76,6 +76,15 @@ TEST_F(StackOverflowDeath, of_a_fiber_names_it_and_its_stack) {
       ends_by_fault, ContainsRegex(expected));
 }
 
+TEST_F(StackOverflowDeath, of_a_fiber_without_a_name_gives_its_number) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        run([] { spawn(overflow).join(); });
+      },
+      ends_by_fault, ContainsRegex("weft: fiber [0-9]+ has overflowed its stack of [0-9]+ KiB, "));
+}
+
 TEST_F(StackOverflowDeath, of_the_main_fiber_says_whose_stack_that_is) {
   EXPECT_EXIT(
       {

@@ -183,6 +183,7 @@ public:
 
   // ---- for coroutines: as those above without the prefix ----
 
+  // With g++ 12 an aggregate needs a name: `co_send(std::move(message))`. See co/task.hpp.
   template <class U = T>
     requires std::constructible_from<T, U>
   auto co_send(U&& value, std::error_code& ec) {

@@ -140,6 +140,7 @@ public:
   co::task<> co_wait(std::unique_lock<mutex>& lock, std::error_code& ec);
   co::task<> co_wait(std::unique_lock<mutex>& lock);
 
+  // With g++ 12 a lambda that captures by value needs a name: see co/task.hpp.
   template <std::predicate Condition>
   co::task<> co_wait(std::unique_lock<mutex>& lock, Condition condition, std::error_code& ec) {
     co_await co_wait_until(lock, detail::no_deadline, std::move(condition), ec);

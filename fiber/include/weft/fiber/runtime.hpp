@@ -85,6 +85,8 @@ public:
   /// Errors: std::system_error when a thread for a worker is not to be had.
   template <class Function>
   std::invoke_result_t<Function> run(Function&& main_function) {
+    static_assert(!co::task_function<Function>,
+                  "a coroutine does not run by being called: use weft::co::block_on()");
     detail::task<std::decay_t<Function>> task{std::in_place, std::forward<Function>(main_function)};
     run_main(task);
     if (task.failure) std::rethrow_exception(task.failure);

@@ -32,6 +32,7 @@ namespace weft::co {
 namespace detail {
 
 [[noreturn]] void used_after_move() noexcept;
+[[noreturn]] void begun_twice() noexcept;
 
 // The handle of a frame that goes with it.
 template <class Promise>
@@ -162,10 +163,11 @@ public:
     std::coroutine_handle<promise_type> frame_;
   };
 
-  /// Computes the first value; to be called once, and not after it was moved from, which ends the
-  /// process with one line.
+  /// Computes the first value; to be called once, and not after it was moved from: else the process
+  /// ends with one line.
   iterator begin() {
     const auto frame = *frame_;
+    if (frame.done() || frame.promise().value_ != nullptr) detail::begun_twice();
     frame.resume();
     return iterator{frame};
   }

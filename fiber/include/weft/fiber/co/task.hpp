@@ -22,6 +22,14 @@
 // g++ 12 makes a crash of a coroutine whose body is nothing but one `if` or `while` with a co_await
 // in its condition. A declaration cures it, there too: `while (auto line = co_await next())`.
 //
+// And it destroys twice what an expression with a co_await makes of an aggregate, or of a lambda
+// that captures by value, where that has members with a destructor. With a name they are safe:
+//
+//     message greeting{name, 1};                              // not co_send(message{name, 1})
+//     co_await channel.co_send(std::move(greeting));
+//     auto ask = [name]() -> co::task<> { ... };              // not with_timeout(2s, [name] ...)
+//     co_await co::with_timeout(2s, std::move(ask));
+//
 // Threads: one at a time may hold or move it; it runs on the worker of the task that awaits it.
 #pragma once
 

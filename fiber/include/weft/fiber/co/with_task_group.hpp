@@ -9,6 +9,8 @@
 //       co_return;
 //     });
 //
+// With g++ 12 a lambda that captures by value needs a name: see task.hpp.
+//
 // Threads: coroutines of any worker.
 #pragma once
 

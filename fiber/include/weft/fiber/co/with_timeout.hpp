@@ -3,6 +3,8 @@
 //
 //     auto answer = co_await co::with_timeout(2s, [&] { return ask(server); });
 //
+// With g++ 12 a lambda that captures by value needs a name: see task.hpp.
+//
 // Threads: coroutines of any worker.
 #pragma once
 
