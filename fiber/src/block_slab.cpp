@@ -160,7 +160,7 @@ void block_slab::take_back(control_block& block) noexcept {
   block.clear_exceptions();
   block.status.store(fiber_status::free, std::memory_order_relaxed);
   block.cancel_requested.store(false, std::memory_order_relaxed);
-  block.judgement = verdict::none;
+  block.judgement.store(verdict::none, std::memory_order_relaxed);
   block.detached.store(false, std::memory_order_relaxed);
   block.refusals = 0;
   block.bound_stack = nullptr;

@@ -32,10 +32,13 @@ bool in_frame_of_coroutine(const void* object) noexcept {
   return found;
 }
 
-void refuse_coroutine_now(std::error_code& ec) noexcept {
+bool refuse_coroutine_now(std::error_code& ec) noexcept {
   scheduler& worker = *scheduler::running();
+  const verdict now = worker.current().judged();
+  if (now == verdict::none) return false;
   worker.count_refusal();
-  ec = error_of(reason_of(*worker.judgement));
+  ec = error_of(reason_of(now));
+  return true;
 }
 
 bool co_pause::start() noexcept {

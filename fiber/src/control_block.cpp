@@ -24,9 +24,31 @@ std::string control_block::display_name() const {
   return "fiber " + std::to_string(number());
 }
 
+namespace {
+
+verdict look_at(const control_block& block) noexcept {
+  const bool root = block.cancel_requested.load(std::memory_order_relaxed);
+  return verdict_of(block.innermost_scope, root ? verdict::cancelled : verdict::none);
+}
+
+}  // namespace
+
 void control_block::judge() noexcept {
-  const bool root = cancel_requested.load(std::memory_order_relaxed);
-  judgement = verdict_of(innermost_scope, root ? verdict::cancelled : verdict::none);
+  verdict now = look_at(*this);
+  // Nothing is written, so that nothing is lost of what somebody asks at this moment.
+  if (now == verdict::none && judgement.load(std::memory_order_relaxed) == verdict::none) return;
+  // Pairs with the store in ask_to_judge(): what was cancelled before it is seen by another look.
+  while (judgement.exchange(now, std::memory_order_acquire) == verdict::asked) {
+    now = look_at(*this);
+  }
+}
+
+verdict control_block::judged() noexcept {
+  for (;;) {
+    const verdict now = judgement.load(std::memory_order_relaxed);
+    if (now != verdict::asked) return now;
+    judge();
+  }
 }
 
 control_block::end control_block::announce_end() noexcept {

@@ -120,8 +120,9 @@ struct alignas(64) control_block {
   // the worker, which clears it before it checks.
   atomic<bool> check_posted{false};
   spin_lock join_lock;  // guards `joiners`, `shares`, and that it is done
-  // What every cancellation point of the fiber finds; kept up to date by judge().
-  verdict judgement = verdict::none;
+  // What every cancellation point of the fiber finds; kept up to date by judge(). Others only ask
+  // for that, by ask_to_judge().
+  atomic<verdict> judgement{verdict::none};
   // Who may look at what comes of the fiber: the handle, a group in which it has failed. Whoever
   // gives up the last share after the end destroys the task; of a fiber that ends without any, the
   // fiber does, where it may wait. Written with the lock held, but by who has the last one after
@@ -163,6 +164,15 @@ struct alignas(64) control_block {
   bool give_name(std::string_view given) noexcept;
   // Looks at its scopes and at cancel_requested. The worker only.
   void judge() noexcept;
+  // The same if somebody has asked for it; returns what then holds. The worker only.
+  verdict judged() noexcept;
+
+  // By another thread that has cancelled the fiber or one of its scopes: from now on no
+  // cancellation point of the fiber succeeds, as nobody may count on it for long.
+  void ask_to_judge() noexcept {
+    // Pairs with the exchange in judge(): that one sees what was cancelled.
+    judgement.store(verdict::asked, std::memory_order_release);
+  }
 
   void save_exceptions(const exception_globals& of_thread) noexcept {
     caught_exceptions = of_thread.caught;

@@ -1,23 +1,37 @@
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <exception>
+#include <memory>
 #include <mutex>
+#include <new>
+#include <poll.h>
+#include <string>
 #include <sys/uio.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
 #include <weft/fiber/diagnostics.hpp>
 
+#include "last_words.hpp"
 #include "process_mutex.hpp"
 
 namespace weft {
 namespace {
 
-constinit detail::process_mutex sink_lock;  // this thread's only while it is in the sink
-[[maybe_unused]] const bool forks_heed_sink_lock = sink_lock.list();
-diagnostics_sink sink;
+// A plain thread lock, held while the sink is called, and never across a wait of a fiber. A fork
+// does not wait for it, as a sink may take its time: its child makes it anew.
+std::mutex sink_lock;
+std::unique_ptr<diagnostics_sink> sink;  // written with both locks held, read with one
+constinit detail::process_mutex sink_change_lock;
+[[maybe_unused]] const bool forks_heed_sink_change_lock = sink_change_lock.list();
+
+// Whether this thread is in the sink: it has the lock then.
+constinit thread_local bool in_sink = false;
 
 // Keeps SIGPIPE from the process while it exists: a reader of stderr that has gone is no reason to
 // end. One that was pending before stays.
@@ -63,35 +77,73 @@ void write_to_stderr(std::string_view line) noexcept {
 
 // With the lock held.
 bool is_written_by_sink(std::string_view line) noexcept {
-  if (!sink) return false;
+  if (sink == nullptr) return false;
+  in_sink = true;
+  bool is_written = false;
   try {
-    sink(line);
-    return true;
+    (*sink)(line);
+    is_written = true;
   } catch (...) {  // it had no memory, or is at fault: then the line is all the more needed
-    return false;
   }
+  in_sink = false;
+  return is_written;
+}
+
+// Only where it can be done at once: a pipe may be full, and nobody read it.
+[[maybe_unused]] void write_to_stderr_if_ready(std::string_view line) noexcept {
+  pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (::poll(&ready, 1, 0) == 1) write_to_stderr(line.substr(0, 4'000));  // less than PIPE_BUF
+}
+
+// Ends the process in two seconds, if it is there still.
+void end_soon([[maybe_unused]] std::string_view line) noexcept {
+#ifndef WEFT_MODEL_CHECK
+  try {
+    std::thread{[copy = std::string(line)] {
+      std::this_thread::sleep_for(std::chrono::seconds(2));
+      write_to_stderr_if_ready(copy);
+      std::abort();
+    }}.detach();
+  } catch (const std::exception&) {  // no thread to be had, or no memory: the sink may be well
+  }
+#endif
 }
 
 }  // namespace
 
 diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
-  if (sink_lock.is_mine()) {
+  if (in_sink) {
     write_to_stderr("set_diagnostics_sink() was called by the sink");
     std::abort();
   }
-  const std::lock_guard hold{sink_lock};
-  return std::exchange(sink, std::move(replacement));
+  auto next = replacement ? std::make_unique<diagnostics_sink>(std::move(replacement)) : nullptr;
+  {
+    const std::lock_guard hold{sink_lock};
+    const std::lock_guard hold_change{sink_change_lock};
+    sink.swap(next);
+  }
+  return next != nullptr ? std::move(*next) : diagnostics_sink{};
 }
 
 void diagnose(std::string_view line) noexcept {
   const int saved_errno = errno;
-  if (sink_lock.is_mine()) {
+  if (in_sink) {
     write_to_stderr(line);
   } else {
     const std::lock_guard hold{sink_lock};
     if (!is_written_by_sink(line)) write_to_stderr(line);
   }
   errno = saved_errno;
+}
+
+void detail::end_process(std::string_view line) noexcept {
+  end_soon(line);
+  diagnose(line);
+  std::abort();
+}
+
+void detail::forget_others_in_sink() noexcept {
+  if (!in_sink) ::new (&sink_lock) std::mutex;
 }
 
 }  // namespace weft

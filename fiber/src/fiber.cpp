@@ -147,7 +147,7 @@ control_block* reserve_fiber(const spawn_options& options, const spawn_place& pl
   control_block* const block = refused ? nullptr : worker.reserve(options, place, ec);
   // A fiber that has been cancelled with the runtime is told so, and ends as such.
   if (block == nullptr && ec == errc::closed && mine != nullptr &&
-      *mine->judgement == verdict::cancelled) {
+      current_verdict() == verdict::cancelled) {
     ec = errc::cancelled;
   }
   return block;

@@ -4,6 +4,7 @@
 
 #include <weft/fiber/detail/fork.hpp>
 
+#include "last_words.hpp"
 #include "process_mutex.hpp"
 #include "registry.hpp"
 #include "worker_group.hpp"
@@ -27,7 +28,6 @@ void visit_hooks(Visit&& visit) {
   for (fork_hook* each = first_hook; each != nullptr; each = each->next) visit(*each);
 }
 
-// The locks of the process first: a diagnostics sink may itself start or end runtimes.
 void before_fork() {
   process_mutex::hold_all_for_fork();
   scheduler_list_lock().lock();
@@ -62,6 +62,7 @@ void after_fork_in_child() {
   if (mine != nullptr) mine->keep_running_fiber_alone();
   scheduler_list_lock().unlock();
   process_mutex::release_all_after_fork();
+  forget_others_in_sink();
 }
 
 // At the start of the program or at dlopen(3): later another thread could fork in the middle of it,

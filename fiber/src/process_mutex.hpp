@@ -1,9 +1,9 @@
-// A lock of the whole process that the child of a fork(2) finds as its own thread held it: a fork
-// waits until no other thread has it.
-// Threads: any. Held for a few instructions or one line, and never across a wait of a fiber.
+// A lock of the whole process that the child of a fork(2) finds free: a fork waits until no other
+// thread has it.
+// Threads: any. Held for a few instructions, with no other lock taken under it and nothing of the
+// program's called.
 #pragma once
 
-#include <atomic>
 #include <mutex>
 
 namespace weft::detail {
@@ -17,22 +17,16 @@ public:
   // Once, when the program or the library starts: from then on forks heed it.
   bool list() noexcept;
 
-  void lock();
-  void unlock() noexcept;
+  void lock() { mutex_.lock(); }
 
-  // Whether this thread has it.
-  bool is_mine() const noexcept;
+  void unlock() noexcept { mutex_.unlock(); }
 
   // Around a fork, by the thread that forks.
-  static void hold_all_for_fork() noexcept;
+  static void hold_all_for_fork();
   static void release_all_after_fork() noexcept;
 
 private:
   std::mutex mutex_;
-  // The address of something that each thread has one of. Relaxed: each thread only looks for what
-  // it has written itself.
-  std::atomic<const void*> holder_{nullptr};
-  bool was_mine_ = false;  // before the fork
   process_mutex* next_listed_ = nullptr;
 };
 

@@ -425,9 +425,10 @@ bool scheduler::end_if_cancelled(control_block& self, cancellation mode) noexcep
   self.forget_refusals();
   note_wait_of(self);
   self.wait_is_cancellable = mode == cancellation::honoured;
+  if (!self.wait_is_cancellable || planted(bug::fiber_deaf_between_waits)) return false;
   // Cancelled after its last check: woken, and before it ran on, in an operation that waits again.
-  return self.wait_is_cancellable && *judgement != verdict::none &&
-         !planted(bug::fiber_deaf_between_waits) && self.wait.claim(reason_of(*judgement));
+  const verdict now = self.judged();
+  return now != verdict::none && self.wait.claim(reason_of(now));
 }
 
 wake_reason scheduler::park_until(deadline_clock::time_point deadline, cancellation mode) {

@@ -111,12 +111,10 @@ public:
   // thread, while the fiber has not ended.
   void check(control_block& block) noexcept;
 
-  using worker_view::judgement;
-
   // One more call that was refused because its task is cancelled.
   void count_refusal() noexcept;
 
-  bool refuse_if_cancelled() noexcept { return *judgement != verdict::none && refuse(); }
+  bool refuse_if_cancelled() noexcept { return current().judged() != verdict::none && refuse(); }
 
   // The deadlines of the scopes that fibers of this worker are in.
   timer_wheel& scope_timers() noexcept { return scope_timers_; }
@@ -354,7 +352,8 @@ private:
   bool ending_ = false;
   // See gives_up_at(). Relaxed, and unknown to the model checker: it decides only when to abort.
   std::atomic<deadline_clock::time_point> gives_up_at_{deadline_clock::time_point::min()};
-  wait_queue ended_;  // main, while it waits for live_ to become 0
+  bool has_more_time_ = false;  // and gives up a second later
+  wait_queue ended_;            // main, while it waits for live_ to become 0
   // In the child of a fork in a fiber that is not main: with its end the process ends.
   control_block* forked_ = nullptr;
 

@@ -59,6 +59,7 @@ void scheduler::cancel(control_block& block) noexcept {
 // keeps it in a scope, and as long the worker is there.
 void scheduler::check(control_block& block) noexcept {
   if (running() == this) return check_cancellation(block);
+  block.ask_to_judge();
   if (block.check_posted.exchange(true, std::memory_order_acq_rel)) return;
   add_reference(block);
   if (checks_.push(block)) wakeable_.load(std::memory_order_seq_cst)->wake();
@@ -66,8 +67,9 @@ void scheduler::check(control_block& block) noexcept {
 
 void scheduler::check_cancellation(control_block& block) noexcept {
   block.judge();
-  if (block.judgement == verdict::none || !block.wait_is_cancellable) return;
-  wake(block.wait, reason_of(block.judgement));
+  const verdict now = block.judged();
+  if (now == verdict::none || !block.wait_is_cancellable) return;
+  wake(block.wait, reason_of(now));
 }
 
 // ---- the worker's side -------------------------------------------------------------------------

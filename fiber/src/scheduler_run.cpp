@@ -1,13 +1,13 @@
 // A run of a worker, from its main fiber to the end of the last one.
 #include <cerrno>
-#include <cstdlib>
 #include <new>
 #include <pthread.h>
 #include <string>
+#include <utility>
 
 #include <weft/fiber/detail/worker.hpp>
-#include <weft/fiber/diagnostics.hpp>
 
+#include "last_words.hpp"
 #include "scheduler.hpp"
 #include "stack_overflow.hpp"
 #include "stack_watch.hpp"
@@ -83,6 +83,7 @@ void scheduler::inherit_from_thread() {
 
 void scheduler::end_remaining_fibers() {
   gives_up_at_.store(deadline_clock::now() + shutdown_patience, std::memory_order_relaxed);
+  has_more_time_ = false;
   ending_ = true;
   if (live_fibers() != 0 || awaits_arrivals()) siblings_->watch_the_end();
   blocks_->for_each([this](control_block& block) {
@@ -103,8 +104,16 @@ void scheduler::end_remaining_fibers() {
 
 // No timer of the fibers' own time: a virtual clock may jump or stand still while they end.
 void scheduler::lose_patience() {
-  if (deadline_clock::now() < gives_up_at()) return;
-  if (live_fibers() != 0 || awaits_arrivals()) die_of_stubborn_fibers();
+  const auto now = deadline_clock::now();
+  if (now < gives_up_at() || (live_fibers() == 0 && !awaits_arrivals())) return;
+  // So late because the process was stopped (Ctrl-Z), or a fiber has computed: perhaps they have
+  // not had the time.
+  constexpr std::chrono::milliseconds late{100};
+  if (now - gives_up_at() > late && !std::exchange(has_more_time_, true)) {
+    gives_up_at_.store(now + std::chrono::seconds(1), std::memory_order_relaxed);
+  } else {
+    die_of_stubborn_fibers();
+  }
 }
 
 void scheduler::die_of_stubborn_fibers() {
@@ -115,9 +124,8 @@ void scheduler::die_of_stubborn_fibers() {
     names += (names.empty() ? "\"" : ", \"") + block.display_name() + '"';
   });
   if (live_fibers() > 10) names += " and " + std::to_string(live_fibers() - 10) + " more";
-  diagnose("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
-           names);
-  std::abort();
+  end_process("the runtime is ending, but these fibers ignore for 5 s that they are cancelled: " +
+              names);
 }
 
 void scheduler::die_of_running_fiber() {
@@ -128,9 +136,8 @@ void scheduler::die_of_running_fiber() {
   };
   note_if_running(main_);
   blocks_->for_each(note_if_running);
-  diagnose("the runtime is ending, but fiber \"" + name + "\" on worker " + std::to_string(index_) +
-           " has run for 5 s without a wait");
-  std::abort();
+  end_process("the runtime is ending, but fiber \"" + name + "\" on worker " +
+              std::to_string(index_) + " has run for 5 s without a wait");
 }
 
 }  // namespace weft::detail

@@ -4,6 +4,7 @@
 #include <weft/fiber/clock.hpp>
 #include <weft/fiber/detail/planted.hpp>
 #include <weft/fiber/detail/scope.hpp>
+#include <weft/fiber/detail/wait.hpp>
 #include <weft/fiber/detail/worker.hpp>
 
 #include "control_block.hpp"
@@ -16,6 +17,12 @@ namespace {
 
 [[noreturn]] void left_by_another_task() noexcept {
   misuse("a cancel scope was left by another task than the one that had entered it");
+}
+
+bool is_of_this_task(const scope_state& scope) noexcept {
+  const scheduler* const worker = scheduler::running();
+  if (scope.fiber != nullptr) return worker != nullptr && worker->is_current(*scope.fiber);
+  return worker == nullptr && scope.thread == &thread_task::of_this_thread();
 }
 
 // Until whoever has cancelled the scope, on another thread, needs neither it nor its task.
@@ -71,7 +78,7 @@ void leave_scope(scope_state& scope) noexcept {
     if (scope.shielded || scope.own.load(std::memory_order_acquire) != verdict::none) {
       scope.fiber->judge();
     }
-    if (scope.fiber->judgement == verdict::none) scope.fiber->forget_refusals();
+    if (scope.fiber->judged() == verdict::none) scope.fiber->forget_refusals();
     await_canceller(scope);
   } else {
     // Its thread may be gone.
@@ -93,8 +100,19 @@ void cancel_scope_for(scope_state& scope, verdict why) noexcept {
   scope.told.store(true, std::memory_order_release);
 }
 
+bool has_expired(scope_state& scope) noexcept {
+  // Pairs with the exchange in cancel_scope_for(), and in thread_task::expire_scopes().
+  if (scope.own.load(std::memory_order_acquire) == verdict::none && has_passed(scope.deadline)) {
+    cancel_scope_for(scope, verdict::expired);
+  }
+  return scope.own.load(std::memory_order_acquire) == verdict::expired;
+}
+
 void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline,
                         deadline_clock::time_point now) noexcept {
+  if (!is_of_this_task(scope)) {
+    misuse("the deadline of a timeout was moved by another task than the one that had entered it");
+  }
   scope.deadline = deadline;
   const bool has_passed = deadline <= now;
   // A plain thread looks at the deadline itself.
@@ -111,7 +129,7 @@ void set_scope_deadline(scope_state& scope, deadline_clock::time_point deadline,
 
 verdict current_verdict() noexcept {
   scheduler* const worker = scheduler::running();
-  return worker != nullptr ? worker->current().judgement
+  return worker != nullptr ? worker->current().judged()
                            : thread_task::of_this_thread().current_verdict();
 }
 

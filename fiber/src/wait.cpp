@@ -112,6 +112,10 @@ void throw_unless_own_deadline(const std::error_code& ec, const char* what) {
   if (!ec) return;
   if (ec != errc::timed_out) throw std::system_error(ec, what);
   // Perhaps its own deadline has ended the wait, and the task was cancelled before it came here.
+  throw_if_cancelled(what);
+}
+
+void throw_if_cancelled(const char* what) {
   const verdict now = current_verdict();
   if (now != verdict::none) throw std::system_error(error_of(reason_of(now)), what);
 }

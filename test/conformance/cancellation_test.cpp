@@ -2,6 +2,7 @@
 #include <chrono>
 #include <stop_token>
 #include <system_error>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -121,6 +122,56 @@ TYPED_TEST(Cancellation, comes_from_a_stop_token) {
     sleeper.join();
 
     EXPECT_EQ(ec, weft::errc::cancelled);
+  });
+}
+
+// Nor what need not wait.
+TYPED_TEST(Cancellation, by_a_thread_that_has_gone_lets_nothing_through) {
+  this->run([] {
+    for (const bool by_token : {false, true}) {
+      typename TestFixture::semaphore available{1};
+      typename TestFixture::template channel<int> values{1};
+      typename TestFixture::event happened;
+      happened.set();
+      std::error_code of_acquire, of_send, of_wait;
+      {
+        std::stop_source source;
+        weft::cancel_scope scope{source.get_token()};
+        std::thread{[&] {
+          by_token ? void(source.request_stop()) : scope.request_cancel();
+        }}.join();
+        available.acquire(of_acquire);
+        values.send(1, of_send);
+        happened.wait(of_wait);
+      }
+      EXPECT_EQ(of_acquire, weft::errc::cancelled);
+      EXPECT_EQ(of_send, weft::errc::cancelled);
+      EXPECT_EQ(of_wait, weft::errc::cancelled);
+      EXPECT_TRUE(available.try_acquire());
+      EXPECT_TRUE(values.try_send(2)) << "it is not full";
+    }
+  });
+}
+
+TYPED_TEST(Cancellation, by_a_thread_counts_neither_in_a_shield_nor_after_the_scope) {
+  this->run([] {
+    std::error_code ec;
+    typename TestFixture::semaphore available{3};
+    {
+      weft::cancel_scope scope;
+      std::thread{[&] { scope.request_cancel(); }}.join();
+      {
+        const weft::shield clean_up;
+        available.acquire(ec);
+        EXPECT_FALSE(ec);
+      }
+      available.acquire(ec);
+      EXPECT_EQ(ec, weft::errc::cancelled);
+    }
+
+    available.acquire(ec);
+
+    EXPECT_FALSE(ec);
   });
 }
 

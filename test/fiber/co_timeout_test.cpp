@@ -95,4 +95,24 @@ TEST_F(CoTimeout, lets_every_other_error_through) {
   });
 }
 
+TEST_F(CoTimeout, whose_caller_is_cancelled_after_its_expiry_says_that_it_was_cancelled) {
+  block_on([]() -> task<> {
+    weft::cancel_scope outer;
+    const auto cancelled_late = [&]() -> task<> {
+      std::error_code ec;
+      co_await weft::co::sleep_for(24h, ec);
+      EXPECT_EQ(ec, weft::errc::timed_out);
+      outer.request_cancel();
+      throw std::system_error(weft::errc::timed_out);
+    };
+    std::error_code seen;
+    try {
+      co_await move_on_after(1ms, cancelled_late);
+    } catch (const std::system_error& error) {
+      seen = error.code();
+    }
+    EXPECT_EQ(seen, weft::errc::cancelled);
+  }());
+}
+
 }  // namespace

@@ -1,5 +1,8 @@
 // The diagnostics sink, and the exceptions of fibers that nobody has looked at.
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -7,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -144,6 +148,49 @@ TEST_F(Diagnostics, a_sink_that_sets_another_ends_the_process_with_a_line) {
         weft::diagnose("to it");
       },
       testing::KilledBySignal(SIGABRT), "set_diagnostics_sink\\(\\) was called by the sink");
+}
+
+// As the process has to end, whatever the program's own sink does.
+TEST_F(Diagnostics, a_sink_that_never_returns_does_not_keep_a_misuse_from_ending_the_process) {
+  const auto misuse_a_mutex = [] {
+    weft::mutex lock;
+    lock.lock();
+  };
+  const auto sleep_long = [](std::string_view) {
+    std::this_thread::sleep_for(std::chrono::hours(1));
+  };
+  enter_death_test();
+  EXPECT_EXIT(
+      {
+        weft::set_diagnostics_sink(sleep_long);
+        misuse_a_mutex();
+      },
+      testing::KilledBySignal(SIGABRT), "weft: a mutex was destroyed");
+  EXPECT_EXIT(
+      {
+        weft::set_diagnostics_sink(sleep_long);
+        std::thread{[] { weft::diagnose("stuck"); }}.detach();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        misuse_a_mutex();
+      },
+      testing::KilledBySignal(SIGABRT), "weft: a mutex was destroyed");
+}
+
+TEST_F(Diagnostics, a_full_pipe_as_stderr_does_not_keep_a_misuse_from_ending_the_process) {
+  enter_death_test();
+  EXPECT_EXIT(
+      {
+        int ends[2];
+        if (::pipe2(ends, O_NONBLOCK) != 0) std::_Exit(1);
+        const std::string filling(4096, 'x');
+        while (::write(ends[1], filling.data(), filling.size()) > 0) {
+        }
+        ::fcntl(ends[1], F_SETFL, 0);  // from here on it blocks
+        ::dup2(ends[1], STDERR_FILENO);
+        weft::mutex lock;
+        lock.lock();
+      },
+      testing::KilledBySignal(SIGABRT), "");
 }
 
 // Makes stderr a pipe that nobody reads while it exists.

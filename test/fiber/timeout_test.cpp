@@ -1,9 +1,11 @@
 // Timeouts, shields, and the functions that run within a timeout: what ends which wait, and with
 // which error.
 #include <chrono>
+#include <csignal>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -50,6 +52,57 @@ TEST_F(Timeout, ends_the_wait_under_way_and_all_that_follow) {
     EXPECT_TRUE(limit.expired());
     EXPECT_EQ(long_sleep(), errc::timed_out);
   });
+}
+
+// Code that computes may ask it; and then the waits agree.
+TEST_F(Timeout, has_expired_when_the_clock_says_so) {
+  on_both([] {
+    timeout never{24h};
+    timeout limit{2ms};
+    const auto deadline = limit.deadline();
+    while (!limit.expired()) {
+    }
+
+    EXPECT_GE(weft::clock::now(), deadline);
+    EXPECT_EQ(long_sleep(), errc::timed_out);
+    EXPECT_FALSE(never.expired());
+  });
+}
+
+TEST_F(Timeout, that_was_cancelled_first_never_expires) {
+  on_both([] {
+    timeout limit{1ms};
+    limit.request_cancel();
+    const auto later = weft::clock::now() + 2ms;
+    while (weft::clock::now() < later) {
+    }
+
+    EXPECT_FALSE(limit.expired());
+    EXPECT_EQ(long_sleep(), errc::cancelled);
+  });
+}
+
+using TimeoutDeath = Timeout;
+
+TEST_F(TimeoutDeath, that_another_task_moves_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        run([] {
+          timeout limit{24h};
+          spawn([&] { limit.expire_after(1h); }).join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "moved by another task");
+  EXPECT_EXIT(
+      {
+        enter_death_test();
+        run([] {
+          timeout limit{24h};
+          std::thread{[&] { limit.expire_after(1h); }}.join();
+        });
+      },
+      testing::KilledBySignal(SIGABRT), "moved by another task");
 }
 
 TEST_F(Timeout, that_has_passed_already_ends_the_first_wait) {
@@ -260,6 +313,23 @@ TEST_F(MoveOnAfter, passes_on_what_is_not_its_own_expiry) {
     cancel_scope outer;
     outer.request_cancel();
     EXPECT_THROW(move_on_after(24h, [] { sleep_for(24h); }), std::system_error);
+  });
+}
+
+// Who is cancelled on the way out of it is cancelled, and has not failed.
+TEST_F(MoveOnAfter, whose_caller_is_cancelled_after_its_expiry_says_that_it_was_cancelled) {
+  on_both([] {
+    cancel_scope outer;
+    try {
+      move_on_after(1ms, [&] {
+        EXPECT_EQ(long_sleep(), errc::timed_out);
+        outer.request_cancel();
+        throw std::system_error(errc::timed_out);
+      });
+      ADD_FAILURE() << "it moved on";
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), errc::cancelled);
+    }
   });
 }
 

@@ -235,6 +235,32 @@ TEST_F(Workers, a_wait_is_cancelled_from_another_worker) {
       {.workers = 2});
 }
 
+// Nor does what need not wait let it through: whoever has cancelled it may rely on that.
+TEST_F(Workers, a_fiber_that_was_cancelled_from_elsewhere_transfers_nothing) {
+  run(
+      [] {
+        std::atomic<bool> runs = false;
+        std::atomic<bool> was_cancelled = false;
+        weft::semaphore available{1};
+        std::error_code seen;
+        auto child = spawn_on(1, [&] {
+          runs = true;
+          while (!was_cancelled) {  // without a call of weft
+          }
+          available.acquire(seen);
+        });
+        while (!runs) yield();
+
+        child.request_cancel();
+        was_cancelled = true;
+        child.join();
+
+        EXPECT_EQ(seen, weft::errc::cancelled);
+        EXPECT_TRUE(available.try_acquire());
+      },
+      {.workers = 2});
+}
+
 TEST_F(Workers, the_handle_of_a_fiber_elsewhere_cancels_and_waits_when_it_goes) {
   run(
       [] {

@@ -400,6 +400,70 @@ TEST_F(Fork, while_another_thread_is_in_the_diagnostics_sink_leaves_it_to_the_ch
   EXPECT_GT(told, 0);
 }
 
+// A fork waits for no sink, however long that takes.
+TEST_F(Fork, while_another_thread_is_stuck_in_the_diagnostics_sink_goes_on) {
+  bool is_in_sink = false;
+  bool may_go = false;
+  auto former = weft::set_diagnostics_sink([&](std::string_view) {
+    __atomic_store_n(&is_in_sink, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&may_go, __ATOMIC_ACQUIRE)) std::this_thread::sleep_for(1ms);
+  });
+  std::thread stuck([] { weft::diagnose("stuck"); });
+  while (!__atomic_load_n(&is_in_sink, __ATOMIC_ACQUIRE)) std::this_thread::yield();
+
+  run([&] {
+    expect_in_child([&] {
+      may_go = true;
+      weft::diagnose("in the child");
+      weft::set_diagnostics_sink({});
+    });
+  });
+
+  __atomic_store_n(&may_go, true, __ATOMIC_RELEASE);
+  stuck.join();
+  weft::set_diagnostics_sink(std::move(former));
+}
+
+TEST_F(Fork, of_two_threads_one_of_them_in_the_diagnostics_sink_goes_on) {
+  constexpr int rounds = 100;
+  auto former = weft::set_diagnostics_sink([](std::string_view) { expect_in_child([] {}); });
+  std::thread talker([] {
+    for (int i = 0; i < rounds; ++i) weft::diagnose("forks");
+  });
+  for (int i = 0; i < rounds; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    EXPECT_EQ(end_of(child), 0);
+  }
+  talker.join();
+  weft::set_diagnostics_sink(std::move(former));
+}
+
+// What the sink does may need any of weft's other locks.
+TEST_F(Fork, while_a_fiber_fails_in_the_diagnostics_sink_goes_on) {
+  constexpr int rounds = 50;
+  auto handler = weft::set_unhandled_error_handler([](const weft::unhandled_error&) {});
+  auto former = weft::set_diagnostics_sink([](std::string_view) {
+    weft::runtime inner;
+    inner.run([] {
+      spawn([] { throw std::runtime_error("in the sink"); }).detach();
+      yield();
+    });
+    weft::set_unhandled_error_handler([](const weft::unhandled_error&) {});
+  });
+  std::thread talker([] {
+    for (int i = 0; i < rounds; ++i) weft::diagnose("fails");
+  });
+  for (int i = 0; i < rounds; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    EXPECT_EQ(end_of(child), 0);
+  }
+  talker.join();
+  weft::set_diagnostics_sink(std::move(former));
+  weft::set_unhandled_error_handler(std::move(handler));
+}
+
 TEST_F(Fork, in_the_diagnostics_sink_leaves_the_child_in_it) {
   shared_count lines;
   auto former = weft::set_diagnostics_sink([&](std::string_view) {

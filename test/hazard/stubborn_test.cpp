@@ -1,5 +1,8 @@
 // Tasks that go on whatever they are told: for (;;) try { wait } catch (...) {}. They are named,
 // let others run, and end the process if the end of a run does not end them.
+#include <array>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -7,7 +10,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -15,10 +20,12 @@
 #include <weft/co.hpp>
 #include <weft/net.hpp>
 
+#include "hazard/forked.hpp"
 #include "hazard/waits.hpp"
 
 namespace {
 
+using namespace std::chrono_literals;
 using namespace weft::test;
 using weft::this_fiber::yield;
 
@@ -171,6 +178,43 @@ TEST_F(StubbornDeath, tasks_in_every_kind_of_wait_end_the_process_with_their_nam
         leave_stubborn_tasks();
       },
       testing::ExitedWithCode(0), "");
+}
+
+// ---- tasks that are not stubborn ---------------------------------------------------------------
+
+class Stopped : public fork_test {};
+
+// Ctrl-Z and fg: the tasks have not had the 5 s in which to end.
+TEST_F(Stopped, process_that_goes_on_lets_its_tasks_end) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const pid_t child = fork_and([&] {
+    weft::run(
+        [&] {
+          weft::semaphore shielded{0};
+          const auto end_orderly = [&shielded] {
+            const weft::shield orderly;
+            shielded.release();
+            weft::this_fiber::sleep_for(300ms);
+          };
+          weft::spawn_on(1, end_orderly).detach();
+          weft::spawn(end_orderly).detach();
+          for (int i = 0; i < 2; ++i) shielded.acquire();
+          require(::write(ends[1], "x", 1) == 1, "the parent is told");
+        },
+        {.workers = 2});
+    ::_exit(EXIT_SUCCESS);
+  });
+  ASSERT_GT(child, 0);
+  ::close(ends[1]);
+  char told = 0;
+  ASSERT_EQ(::read(ends[0], &told, 1), 1);
+  ::kill(child, SIGSTOP);
+  std::this_thread::sleep_for(7s);
+  ::kill(child, SIGCONT);
+
+  EXPECT_EQ(end_of(child), 0);
+  ::close(ends[0]);
 }
 
 }  // namespace

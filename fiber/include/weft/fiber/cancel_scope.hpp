@@ -9,7 +9,8 @@
 //
 // A deadline that passes while a fiber computes is noticed when its worker polls next: at the
 // latest after 64 calls of the fiber that need not wait, each of which may still succeed; a plain
-// thread notices it at once. scope.expired() looks at the clock itself.
+// thread notices it at once. timeout::expired() looks at the clock itself. Cancelled by another
+// thread, the calls fail as soon as request_cancel() has returned.
 //
 //     weft::timeout limit{2s};
 //     auto data = peer.read_some(buffer);   // throws std::system_error, errc::timed_out
@@ -82,7 +83,7 @@ protected:
     detail::enter_scope(state_);
   }
 
-  detail::scope_state state_;
+  mutable detail::scope_state state_;  // const calls may notice that it has expired
 
 private:
   struct canceller {
@@ -119,10 +120,9 @@ public:
 
   clock::time_point deadline() const noexcept { return state_.deadline; }
 
-  /// Whether the deadline has passed, as far as the task has been told.
-  bool expired() const noexcept {
-    return state_.own.load(std::memory_order_acquire) == detail::verdict::expired;
-  }
+  /// Whether the deadline has passed before the scope was cancelled; by the clock, so that code
+  /// that does not wait may ask it.
+  bool expired() const noexcept { return detail::has_expired(state_); }
 };
 
 /// Calls `function()` in a timeout of that length and returns what it returns.
@@ -162,7 +162,8 @@ auto move_on_after(any_duration length, Function&& function) {
       throw;
     }
   } catch (const std::system_error&) {
-    if (!expired || detail::current_verdict() != detail::verdict::none) throw;
+    if (!expired) throw;
+    detail::throw_if_cancelled("move_on_after");  // around it, meanwhile
   }
   if constexpr (std::is_void_v<result>) {
     return false;

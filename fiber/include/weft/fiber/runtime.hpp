@@ -7,8 +7,9 @@
 // sockets of its own. The other fibers are not unwound there, and count as cancelled for who joins
 // them. When the fiber ends, so does the child, as with its last thread: by exit(3), with 0, or
 // with 1 after an exception that is no cancellation; if it is the main fiber, run() returns there.
-// What the other workers and threads had locked stays locked, as POSIX has it. vfork(2),
-// posix_spawn(3), system(3) and popen(3) need none of this.
+// What the other workers and threads had locked stays locked, as POSIX has it, and a plain thread
+// that waited for something of weft's stays in its queue, so that a value or a count may go to
+// nobody there. vfork(2), posix_spawn(3), system(3) and popen(3) need none of this.
 // Threads: request_stop() from any thread and from signal handlers, post() and spawn() from any
 // thread; the rest by the owning thread.
 #pragma once
@@ -77,10 +78,10 @@ public:
   ~runtime();
 
   /// Runs `main_function` as the main fiber, on the stack of the calling thread: it may wait, spawn
-  /// and join as any other fiber. When it has ended, the fibers that are still there are cancelled
-  /// and waited for; one that goes on for 5 s, of real time, ends the process with its name, some
-  /// two seconds later if it makes no call of weft. Returns what the main function returns
-  /// or throws what it throws. May be called again.
+  /// and join as any other fiber; scopes that the thread is in do not count there. When it has
+  /// ended, the fibers that are still there are cancelled and waited for; one that goes on for 5 s,
+  /// of real time, ends the process with its name, some two seconds later if it makes no call of
+  /// weft. Returns what the main function returns or throws what it throws. May be called again.
   ///
   /// Errors: std::system_error when a thread for a worker is not to be had.
   template <class Function>

@@ -54,7 +54,8 @@ auto move_on_after(any_duration length, Function function) -> task<
       throw;
     }
   } catch (const std::system_error&) {
-    if (!expired || weft::detail::current_verdict() != weft::detail::verdict::none) throw;
+    if (!expired) throw;
+    weft::detail::throw_if_cancelled("co::move_on_after");  // around it, meanwhile
   }
   if constexpr (std::is_void_v<value>) {
     co_return false;

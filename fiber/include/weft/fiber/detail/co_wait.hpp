@@ -37,12 +37,10 @@ inline bool must_give_way() noexcept {
 bool in_frame_of_coroutine(const void* object) noexcept;
 
 // As refuse_if_cancelled(), but the caller gives way.
-void refuse_coroutine_now(std::error_code& ec) noexcept;
+bool refuse_coroutine_now(std::error_code& ec) noexcept;
 
 inline bool refuse_coroutine(std::error_code& ec) noexcept {
-  if (*running_worker->judgement == verdict::none) return false;
-  refuse_coroutine_now(ec);
-  return true;
+  return may_be_cancelled(*running_worker) && refuse_coroutine_now(ec);
 }
 
 // The wait for one place in a list, as wait() is for tasks that block.

@@ -49,6 +49,10 @@ void set_scope_deadline(scope_state& scope, std::chrono::steady_clock::time_poin
 
 // The verdict on the running task: what every cancellation point finds.
 verdict current_verdict() noexcept;
+// Throws std::system_error for it, of `what`, if there is one.
+void throw_if_cancelled(const char* what);
+// Whether its deadline has come first; by its own task.
+bool has_expired(scope_state& scope) noexcept;
 
 // Why a wait ends, and with which error, for a verdict that is not `none`.
 wake_reason reason_of(verdict why) noexcept;

@@ -104,14 +104,14 @@ bool refuse_now(std::error_code& ec);
 
 inline bool refuse_if_cancelled() noexcept {
   const worker_view* const worker = running_worker;
-  return (worker == nullptr || *worker->judgement != verdict::none) && refuse_now();
+  return (worker == nullptr || may_be_cancelled(*worker)) && refuse_now();
 }
 
 // The same; sets `ec` to why, or clears it.
 inline bool refuse_if_cancelled(std::error_code& ec) {
   if (ec) ec.clear();
   const worker_view* const worker = running_worker;
-  return (worker == nullptr || *worker->judgement != verdict::none) && refuse_now(ec);
+  return (worker == nullptr || may_be_cancelled(*worker)) && refuse_now(ec);
 }
 
 // Why the running task was refused just now.

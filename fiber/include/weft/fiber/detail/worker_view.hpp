@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include <weft/fiber/detail/atomic.hpp>
+
 namespace weft {
 class driver;
 }
@@ -21,6 +23,7 @@ enum class verdict : std::uint8_t {
   none,
   cancelled,
   expired,  // its deadline has passed
+  asked,    // another thread has cancelled something: the task has to look for itself
 };
 
 // Before the frame of a coroutine: how much memory it has. (clang may put a frame into that of its
@@ -70,7 +73,7 @@ struct worker_view {
   // Calls that succeed without parking before the fiber has to give way.
   static constexpr unsigned budget_a_run = 64;
 
-  const verdict* judgement = nullptr;  // of the running fiber
+  const atomic<verdict>* judgement = nullptr;  // of the running fiber
   unsigned budget = budget_a_run;
   driver* installed = nullptr;  // what install_driver() was given last, and as of which kind
   const void* installed_kind = nullptr;
@@ -87,5 +90,11 @@ struct worker_view {
 
 // Null on a plain thread.
 extern constinit thread_local worker_view* running_worker;
+
+// Whether something tells the running fiber of `worker` not to wait, or that it has to look.
+inline bool may_be_cancelled(const worker_view& worker) noexcept {
+  // Relaxed: who finds it `asked` judges, see control_block::judge().
+  return worker.judgement->load(std::memory_order_relaxed) != verdict::none;
+}
 
 }  // namespace weft::detail
