@@ -170,8 +170,8 @@ struct alignas(64) control_block {
   // By another thread that has cancelled the fiber or one of its scopes: from now on no
   // cancellation point of the fiber succeeds, as nobody may count on it for long.
   void ask_to_judge() noexcept {
-    // Pairs with the exchange in judge(): that one sees what was cancelled.
-    judgement.store(verdict::asked, std::memory_order_release);
+    // Pairs with the exchange in judge(): that one sees what was cancelled, by all who have asked.
+    judgement.exchange(verdict::asked, std::memory_order_release);
   }
 
   void save_exceptions(const exception_globals& of_thread) noexcept {

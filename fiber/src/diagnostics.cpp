@@ -1,11 +1,11 @@
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <exception>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <poll.h>
@@ -26,7 +26,7 @@ namespace {
 // A plain thread lock, held while the sink is called, and never across a wait of a fiber. A fork
 // does not wait for it, as a sink may take its time: its child makes it anew.
 std::mutex sink_lock;
-std::unique_ptr<diagnostics_sink> sink;  // written with both locks held, read with one
+diagnostics_sink sink;  // written with both locks held, read with one
 constinit detail::process_mutex sink_change_lock;
 [[maybe_unused]] const bool forks_heed_sink_change_lock = sink_change_lock.list();
 
@@ -77,11 +77,11 @@ void write_to_stderr(std::string_view line) noexcept {
 
 // With the lock held.
 bool is_written_by_sink(std::string_view line) noexcept {
-  if (sink == nullptr) return false;
+  if (!sink) return false;
   in_sink = true;
   bool is_written = false;
   try {
-    (*sink)(line);
+    sink(line);
     is_written = true;
   } catch (...) {  // it had no memory, or is at fault: then the line is all the more needed
   }
@@ -95,12 +95,16 @@ bool is_written_by_sink(std::string_view line) noexcept {
   if (::poll(&ready, 1, 0) == 1) write_to_stderr(line.substr(0, 4'000));  // less than PIPE_BUF
 }
 
-// Ends the process in two seconds, if it is there still.
+// Whether the last words have been said. The store pairs with the load: no line comes twice.
+std::atomic<bool> last_words_are_said{false};
+
+// Ends the process in two seconds, if the sink has not returned by then.
 void end_soon([[maybe_unused]] std::string_view line) noexcept {
 #ifndef WEFT_MODEL_CHECK
   try {
     std::thread{[copy = std::string(line)] {
       std::this_thread::sleep_for(std::chrono::seconds(2));
+      if (last_words_are_said.load(std::memory_order_acquire)) return;
       write_to_stderr_if_ready(copy);
       std::abort();
     }}.detach();
@@ -116,13 +120,9 @@ diagnostics_sink set_diagnostics_sink(diagnostics_sink replacement) {
     write_to_stderr("set_diagnostics_sink() was called by the sink");
     std::abort();
   }
-  auto next = replacement ? std::make_unique<diagnostics_sink>(std::move(replacement)) : nullptr;
-  {
-    const std::lock_guard hold{sink_lock};
-    const std::lock_guard hold_change{sink_change_lock};
-    sink.swap(next);
-  }
-  return next != nullptr ? std::move(*next) : diagnostics_sink{};
+  const std::lock_guard hold{sink_lock};
+  const std::lock_guard hold_change{sink_change_lock};
+  return std::exchange(sink, std::move(replacement));
 }
 
 void diagnose(std::string_view line) noexcept {
@@ -139,6 +139,7 @@ void diagnose(std::string_view line) noexcept {
 void detail::end_process(std::string_view line) noexcept {
   end_soon(line);
   diagnose(line);
+  last_words_are_said.store(true, std::memory_order_release);
   std::abort();
 }
 

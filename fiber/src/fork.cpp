@@ -44,6 +44,7 @@ void after_fork_in_parent() {
 
 // Only those stay listed that have the thread they need.
 void after_fork_in_child() {
+  forget_others_in_sink();
   scheduler* const mine = scheduler::running();
   visit_schedulers([](scheduler& each) { each.release_after_fork(); });
   visit_schedulers([](scheduler& each) {
@@ -62,7 +63,6 @@ void after_fork_in_child() {
   if (mine != nullptr) mine->keep_running_fiber_alone();
   scheduler_list_lock().unlock();
   process_mutex::release_all_after_fork();
-  forget_others_in_sink();
 }
 
 // At the start of the program or at dlopen(3): later another thread could fork in the middle of it,

@@ -110,6 +110,8 @@ public:
   // One of the scopes of the fiber was cancelled: ends its wait if that concerns it. From any
   // thread, while the fiber has not ended.
   void check(control_block& block) noexcept;
+  // The part of it that holds for what the fiber does next.
+  void ask_to_judge(control_block& block) noexcept;
 
   // One more call that was refused because its task is cancelled.
   void count_refusal() noexcept;
@@ -352,8 +354,9 @@ private:
   bool ending_ = false;
   // See gives_up_at(). Relaxed, and unknown to the model checker: it decides only when to abort.
   std::atomic<deadline_clock::time_point> gives_up_at_{deadline_clock::time_point::min()};
-  bool has_more_time_ = false;  // and gives up a second later
-  wait_queue ended_;            // main, while it waits for live_ to become 0
+  bool is_held_wholly_ = false;  // around a fork
+  bool has_more_time_ = false;   // and gives up a second later
+  wait_queue ended_;             // main, while it waits for live_ to become 0
   // In the child of a fork in a fiber that is not main: with its end the process ends.
   control_block* forked_ = nullptr;
 

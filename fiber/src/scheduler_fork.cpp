@@ -21,14 +21,16 @@ namespace weft::detail {
 
 void scheduler::hold_for_fork() noexcept {
   blocks_->lock().lock();
-  // Others reserve stacks of those that run here, and come in by the door.
-  if (running() != this) return;
+  // Others reserve stacks, and come in by the door: of what the child can use nothing must be half
+  // changed there.
+  is_held_wholly_ = running() == this || !siblings_->runs();
+  if (!is_held_wholly_) return;
   stacks_.lock().lock();
   door_.lock();
 }
 
 void scheduler::release_after_fork() noexcept {
-  if (running() == this) {
+  if (is_held_wholly_) {
     door_.unlock();
     stacks_.lock().unlock();
   }

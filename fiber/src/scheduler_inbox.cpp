@@ -65,6 +65,14 @@ void scheduler::check(control_block& block) noexcept {
   if (checks_.push(block)) wakeable_.load(std::memory_order_seq_cst)->wake();
 }
 
+void scheduler::ask_to_judge(control_block& block) noexcept {
+  if (running() == this) {
+    block.judge();
+  } else {
+    block.ask_to_judge();
+  }
+}
+
 void scheduler::check_cancellation(control_block& block) noexcept {
   block.judge();
   const verdict now = block.judged();

@@ -90,7 +90,11 @@ void leave_scope(scope_state& scope) noexcept {
 
 void cancel_scope_for(scope_state& scope, verdict why) noexcept {
   verdict expected = verdict::none;
-  if (!scope.own.compare_exchange_strong(expected, why, std::memory_order_acq_rel)) return;
+  if (!scope.own.compare_exchange_strong(expected, why, std::memory_order_acq_rel)) {
+    // Who was first may not have told the task yet.
+    if (scope.fiber != nullptr) scope.fiber->owner().ask_to_judge(*scope.fiber);
+    return;
+  }
   if (scope.fiber != nullptr) {
     scope.fiber->owner().check(*scope.fiber);
   } else {

@@ -138,8 +138,12 @@ bool stack_pool::guard(const size_class_pool& pool, std::size_t stack_size) cons
 }
 
 bool stack_pool::trim() noexcept {
-  if (spare_ != nullptr && !spare_is_promised_) put_back(*std::exchange(spare_, nullptr));
   const std::lock_guard hold{lock_};
+  if (spare_ != nullptr) {
+    size_class_pool& home = classes_[spare_->size_class];
+    if (std::exchange(spare_is_promised_, false)) ++home.reserved;
+    home.warm.push_back(std::exchange(spare_, nullptr));
+  }
   std::size_t budget = 256;
   for (size_class_pool& pool : classes_) budget -= trim(pool, budget);
   trimmable_ = std::ranges::any_of(classes_, [](const size_class_pool& pool) {

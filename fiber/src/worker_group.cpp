@@ -148,7 +148,7 @@ void worker_group::await_the_end() {
     wait(until_all_ended_.list, until_all_ended_.lock, deadline, cancellation::ignored);
     until_all_ended_.lock.lock();
     // Later than that the process was stopped: whoever waits gets the time to do so.
-    const bool is_in_time = deadline_clock::now() < deadline + grace / 2;
+    const bool is_in_time = deadline_clock::now() < deadline + std::chrono::milliseconds(500);
     if (unended_ != 0 && is_in_time) end_if_one_is_stuck();
   }
   until_all_ended_.lock.unlock();

@@ -1,4 +1,5 @@
 // The diagnostics sink, and the exceptions of fibers that nobody has looked at.
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -156,30 +157,33 @@ TEST_F(Diagnostics, a_sink_that_never_returns_does_not_keep_a_misuse_from_ending
     weft::mutex lock;
     lock.lock();
   };
+  static std::atomic<bool> is_in_sink = false;
   const auto sleep_long = [](std::string_view) {
+    is_in_sink = true;
     std::this_thread::sleep_for(std::chrono::hours(1));
   };
-  enter_death_test();
   EXPECT_EXIT(
       {
+        enter_death_test();
         weft::set_diagnostics_sink(sleep_long);
         misuse_a_mutex();
       },
       testing::KilledBySignal(SIGABRT), "weft: a mutex was destroyed");
   EXPECT_EXIT(
       {
+        enter_death_test();
         weft::set_diagnostics_sink(sleep_long);
         std::thread{[] { weft::diagnose("stuck"); }}.detach();
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        while (!is_in_sink) std::this_thread::yield();
         misuse_a_mutex();
       },
       testing::KilledBySignal(SIGABRT), "weft: a mutex was destroyed");
 }
 
 TEST_F(Diagnostics, a_full_pipe_as_stderr_does_not_keep_a_misuse_from_ending_the_process) {
-  enter_death_test();
   EXPECT_EXIT(
       {
+        enter_death_test();
         int ends[2];
         if (::pipe2(ends, O_NONBLOCK) != 0) std::_Exit(1);
         const std::string filling(4096, 'x');

@@ -427,9 +427,12 @@ TEST_F(Fork, while_another_thread_is_stuck_in_the_diagnostics_sink_goes_on) {
 TEST_F(Fork, of_two_threads_one_of_them_in_the_diagnostics_sink_goes_on) {
   constexpr int rounds = 100;
   auto former = weft::set_diagnostics_sink([](std::string_view) { expect_in_child([] {}); });
-  std::thread talker([] {
+  bool both_are_there = false;
+  std::thread talker([&both_are_there] {
+    __atomic_store_n(&both_are_there, true, __ATOMIC_RELEASE);
     for (int i = 0; i < rounds; ++i) weft::diagnose("forks");
   });
+  while (!__atomic_load_n(&both_are_there, __ATOMIC_ACQUIRE)) std::this_thread::yield();
   for (int i = 0; i < rounds; ++i) {
     const pid_t child = ::fork();
     if (child == 0) ::_exit(0);
@@ -451,9 +454,12 @@ TEST_F(Fork, while_a_fiber_fails_in_the_diagnostics_sink_goes_on) {
     });
     weft::set_unhandled_error_handler([](const weft::unhandled_error&) {});
   });
-  std::thread talker([] {
+  bool both_are_there = false;
+  std::thread talker([&both_are_there] {
+    __atomic_store_n(&both_are_there, true, __ATOMIC_RELEASE);
     for (int i = 0; i < rounds; ++i) weft::diagnose("fails");
   });
+  while (!__atomic_load_n(&both_are_there, __ATOMIC_ACQUIRE)) std::this_thread::yield();
   for (int i = 0; i < rounds; ++i) {
     const pid_t child = ::fork();
     if (child == 0) ::_exit(0);
@@ -489,6 +495,26 @@ TEST_F(Fork, before_it_runs_leaves_both_a_runtime_that_can) {
   worker.run([] { weft::this_fiber::sleep_for(1ms); });
   EXPECT_EQ(posted, 1);
   expect_in_child([&] { worker.run([] { weft::this_fiber::sleep_for(1ms); }); });
+}
+
+TEST_F(Fork, before_it_runs_while_another_thread_posts_leaves_the_child_a_runtime_that_can) {
+  constexpr int rounds = 100;
+  constexpr int posts_a_round = 20;
+  for (int round = 0; round < rounds; ++round) {
+    weft::runtime worker;
+    bool posts = false;
+    std::thread poster([&] {
+      for (int i = 0; i < posts_a_round; ++i) {
+        worker.post([] { yield(); });
+        __atomic_store_n(&posts, true, __ATOMIC_RELEASE);
+      }
+    });
+    while (!__atomic_load_n(&posts, __ATOMIC_ACQUIRE)) {
+    }
+    expect_in_child([&] { worker.run([] { spawn([] { yield(); }).join(); }); });
+    poster.join();
+    worker.run([] { yield(); });
+  }
 }
 
 TEST_F(Fork, tells_the_driver) {

@@ -195,7 +195,7 @@ TEST_F(Stopped, process_that_goes_on_lets_its_tasks_end) {
           const auto end_orderly = [&shielded] {
             const weft::shield orderly;
             shielded.release();
-            weft::this_fiber::sleep_for(300ms);
+            weft::this_fiber::sleep_for(1s);
           };
           weft::spawn_on(1, end_orderly).detach();
           weft::spawn(end_orderly).detach();
@@ -209,6 +209,7 @@ TEST_F(Stopped, process_that_goes_on_lets_its_tasks_end) {
   ::close(ends[1]);
   char told = 0;
   ASSERT_EQ(::read(ends[0], &told, 1), 1);
+  std::this_thread::sleep_for(100ms);  // its main function has returned, most likely
   ::kill(child, SIGSTOP);
   std::this_thread::sleep_for(7s);
   ::kill(child, SIGCONT);
