@@ -5,11 +5,8 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
-#include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
-#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -27,29 +24,10 @@ using weft::test::end_of;
 using weft::test::expect_in_child;
 using weft::test::fork_and;
 using weft::test::require;
+using weft::test::shared_count;
 using weft::this_fiber::yield;
 
 class Fork : public weft::test::fork_test {};
-
-// Counted by both, the parent and the child.
-class shared_count {
-public:
-  shared_count()
-      : count_(static_cast<int*>(::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE,
-                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
-
-  shared_count(const shared_count&) = delete;
-  shared_count& operator=(const shared_count&) = delete;
-
-  ~shared_count() { ::munmap(count_, sizeof(int)); }
-
-  void add() { __atomic_fetch_add(count_, 1, __ATOMIC_RELAXED); }
-
-  int get() const { return __atomic_load_n(count_, __ATOMIC_RELAXED); }
-
-private:
-  int* const count_;
-};
 
 struct counts_its_end {
   shared_count& ends;
@@ -282,8 +260,7 @@ TEST_F(Fork, a_child_may_fork_again) {
   });
 }
 
-// ---- tasks of coroutines, scopes
-// -----------------------------------------------------------------
+// ---- tasks of coroutines, scopes ---------------------------------------------------------------
 
 weft::co::task<int> sleep_and_return(int value) {
   co_await weft::co::sleep_for(1ms);
@@ -325,8 +302,7 @@ TEST_F(Fork, the_scopes_of_the_fiber_hold_in_the_child) {
   });
 }
 
-// ---- threads
-// -------------------------------------------------------------------------------------
+// ---- threads -----------------------------------------------------------------------------------
 
 TEST_F(Fork, on_one_of_several_workers_leaves_that_one) {
   run(
@@ -377,111 +353,6 @@ TEST_F(Fork, in_another_thread_leaves_no_runtime_and_the_child_can_make_one) {
     done.wait();
   });
   forks.join();
-}
-
-// The lock of the sink is never left to a thread that the child does not have.
-TEST_F(Fork, while_another_thread_is_in_the_diagnostics_sink_leaves_it_to_the_child) {
-  constexpr int rounds = 20;
-  bool stop = false;
-  int told = 0;  // guarded by the sink's lock
-  auto former = weft::set_diagnostics_sink([&told](std::string_view) {
-    ++told;
-    std::this_thread::sleep_for(1ms);
-  });
-  std::thread talker([&stop] {
-    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) weft::diagnose("busy");
-  });
-  run([] {
-    for (int i = 0; i < rounds; ++i) expect_in_child([] { weft::diagnose("in the child"); });
-  });
-  __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-  talker.join();
-  weft::set_diagnostics_sink(std::move(former));
-  EXPECT_GT(told, 0);
-}
-
-// A fork waits for no sink, however long that takes.
-TEST_F(Fork, while_another_thread_is_stuck_in_the_diagnostics_sink_goes_on) {
-  bool is_in_sink = false;
-  bool may_go = false;
-  auto former = weft::set_diagnostics_sink([&](std::string_view) {
-    __atomic_store_n(&is_in_sink, true, __ATOMIC_RELEASE);
-    while (!__atomic_load_n(&may_go, __ATOMIC_ACQUIRE)) std::this_thread::sleep_for(1ms);
-  });
-  std::thread stuck([] { weft::diagnose("stuck"); });
-  while (!__atomic_load_n(&is_in_sink, __ATOMIC_ACQUIRE)) std::this_thread::yield();
-
-  run([&] {
-    expect_in_child([&] {
-      may_go = true;
-      weft::diagnose("in the child");
-      weft::set_diagnostics_sink({});
-    });
-  });
-
-  __atomic_store_n(&may_go, true, __ATOMIC_RELEASE);
-  stuck.join();
-  weft::set_diagnostics_sink(std::move(former));
-}
-
-TEST_F(Fork, of_two_threads_one_of_them_in_the_diagnostics_sink_goes_on) {
-  constexpr int rounds = 100;
-  auto former = weft::set_diagnostics_sink([](std::string_view) { expect_in_child([] {}); });
-  bool both_are_there = false;
-  std::thread talker([&both_are_there] {
-    __atomic_store_n(&both_are_there, true, __ATOMIC_RELEASE);
-    for (int i = 0; i < rounds; ++i) weft::diagnose("forks");
-  });
-  while (!__atomic_load_n(&both_are_there, __ATOMIC_ACQUIRE)) std::this_thread::yield();
-  for (int i = 0; i < rounds; ++i) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(0);
-    EXPECT_EQ(end_of(child), 0);
-  }
-  talker.join();
-  weft::set_diagnostics_sink(std::move(former));
-}
-
-// What the sink does may need any of weft's other locks.
-TEST_F(Fork, while_a_fiber_fails_in_the_diagnostics_sink_goes_on) {
-  constexpr int rounds = 50;
-  auto handler = weft::set_unhandled_error_handler([](const weft::unhandled_error&) {});
-  auto former = weft::set_diagnostics_sink([](std::string_view) {
-    weft::runtime inner;
-    inner.run([] {
-      spawn([] { throw std::runtime_error("in the sink"); }).detach();
-      yield();
-    });
-    weft::set_unhandled_error_handler([](const weft::unhandled_error&) {});
-  });
-  bool both_are_there = false;
-  std::thread talker([&both_are_there] {
-    __atomic_store_n(&both_are_there, true, __ATOMIC_RELEASE);
-    for (int i = 0; i < rounds; ++i) weft::diagnose("fails");
-  });
-  while (!__atomic_load_n(&both_are_there, __ATOMIC_ACQUIRE)) std::this_thread::yield();
-  for (int i = 0; i < rounds; ++i) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(0);
-    EXPECT_EQ(end_of(child), 0);
-  }
-  talker.join();
-  weft::set_diagnostics_sink(std::move(former));
-  weft::set_unhandled_error_handler(std::move(handler));
-}
-
-TEST_F(Fork, in_the_diagnostics_sink_leaves_the_child_in_it) {
-  shared_count lines;
-  auto former = weft::set_diagnostics_sink([&](std::string_view) {
-    lines.add();
-    expect_in_child([] { weft::diagnose("said by the sink of the child, so written to stderr"); });
-  });
-  run([] {
-    weft::diagnose("forks");
-    weft::diagnose("forks again");
-  });
-  weft::set_diagnostics_sink(std::move(former));
-  EXPECT_EQ(lines.get(), 2);
 }
 
 TEST_F(Fork, before_it_runs_leaves_both_a_runtime_that_can) {

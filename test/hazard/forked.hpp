@@ -6,6 +6,7 @@
 #include <functional>
 #include <iostream>
 #include <string>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,26 @@ protected:
     runtime_test::SetUp();
     if (under_tsan) GTEST_SKIP() << "libtsan cannot follow fibers in the child of a fork";
   }
+};
+
+/// Counted by both, the parent and the child.
+class shared_count {
+public:
+  shared_count()
+      : count_(static_cast<int*>(::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE,
+                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
+
+  shared_count(const shared_count&) = delete;
+  shared_count& operator=(const shared_count&) = delete;
+
+  ~shared_count() { ::munmap(count_, sizeof(int)); }
+
+  void add() { __atomic_fetch_add(count_, 1, __ATOMIC_RELAXED); }
+
+  int get() const { return __atomic_load_n(count_, __ATOMIC_RELAXED); }
+
+private:
+  int* const count_;
 };
 
 /// How a child that has failed ends.
